@@ -37,6 +37,7 @@ class Script:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
+        self._counted_by = rule.counted_by
         self._steps = rule.steps
         self._rules: dict[tuple[int, bool], Rule] = {}
         self._without_effect: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -54,8 +55,8 @@ class Script:
 
     def count(self, number: int, digest: str) -> tuple[Hashable, ...]:
         """The key of the count, within a session, that a request with this digest adds to; `number`: the rule's."""
-        keys = {"request": (number, digest), "rule": (number,), "session": ()}
-        return keys[self._rule.counted_by]
+        by = self._counted_by
+        return (number, digest) if by == "request" else (number,) if by == "rule" else ()
 
     def length(self, stream: bool) -> int:
         """How many attempts the replies are for, including the first attempt of the last reply."""

@@ -255,6 +255,7 @@ class MemorySession(Generic[Content]):
 
     def advance(self, milliseconds: int) -> int:
         self._advanced += milliseconds
+        self.journal.advanced = self._advanced / 1_000
         return self._advanced
 
     @contextmanager
