@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from pathlib import Path
@@ -32,10 +33,12 @@ class Load:
         self.over = False
         self.numbers: list[int] = []
         self.refused = 0
+        self.sent = 0
         self._counted = asyncio.Condition()
 
     async def run(self, client: Client) -> None:
         while not self.over:
+            self.sent += 2
             assert text_of(await client.send("POST", CHAT, streamed("plain"))) == "Hello"
             reply = await client.send("POST", CHAT, streamed("number"))
             if reply.status == 200:
@@ -58,19 +61,23 @@ async def test_a_redis_that_is_killed_under_load_breaks_no_stream_and_no_count(t
     redis, load, log = RedisProcess(tmp_path, keeps=True), Load(), Log()
     logging.getLogger("fakellm").addHandler(log)
     try:
-        async with served(redis_app(redis.url), redis_app(redis.url)) as clients, asyncio.TaskGroup() as tasks:
-            for number in range(CLIENTS):
-                tasks.create_task(load.run(clients[number % 2]))
-            await load.more(20)
-            redis.kill()
-            await log.has("cannot be reached", 2)
-            redis.start()
-            await log.has("can be reached again", 2)
-            await load.more(20)
-            load.over = True
+        async with served(redis_app(redis.url), redis_app(redis.url)) as clients:
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(CLIENTS):
+                    tasks.create_task(load.run(clients[number % 2]))
+                await load.more(20)
+                redis.kill()
+                await log.has("cannot be reached", 2)
+                redis.start()
+                await log.has("can be reached again", 2)
+                await load.more(20)
+                load.over = True
+            journals = [json.loads((await each.send("GET", "/_fakellm/journal")).body)["entries"] for each in clients]
     finally:
         logging.getLogger("fakellm").removeHandler(log)
         redis.kill()
     assert load.refused
+    assert len(journals[0]) == load.sent
+    assert journals[0] == journals[1]
     assert len(set(load.numbers)) == len(load.numbers)
     assert len(load.numbers) <= max(load.numbers) <= len(load.numbers) + load.refused
