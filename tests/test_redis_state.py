@@ -408,7 +408,8 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
 async def test_what_is_not_shared_is_refused(redis: str) -> None:
     fault = b'{"fault": {"kind": "status", "status": 429}, "requests": 3}'
     async with served(redis_app(fresh(redis))) as (client,):
-        assert (await client.send("PUT", "/_fakellm/fault", fault)).code == "not_shared"
+        for method, body in (("GET", None), ("PUT", fault), ("DELETE", None)):
+            assert (await client.send(method, "/_fakellm/fault", body)).code == "not_shared"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from fakellm.engine.response import Outcome, Pace, Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response, settled
-from fakellm.server.control.next_fault import end_fault, shown_fault
 from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
@@ -56,7 +55,7 @@ class RedisApp(App):
             "/_fakellm/reset": {"POST": _reset},
             "/_fakellm/scenario": {"PUT": _load_scenario, "GET": shown_scenario},
             "/_fakellm/speed": {**ROUTES["/_fakellm/speed"], "PUT": _set_speed},
-            "/_fakellm/fault": {"GET": shown_fault, "PUT": _put_fault, "DELETE": end_fault},
+            "/_fakellm/fault": dict.fromkeys(("GET", "PUT", "DELETE"), _no_fault),
         }
 
     def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
@@ -145,7 +144,7 @@ def _set_speed(app: RedisApp, request: HttpRequest) -> Work:
     return Work(partial(app.copies.set_speed, speed), then)
 
 
-def _put_fault(app: RedisApp, request: HttpRequest) -> NoReturn:
+def _no_fault(app: RedisApp, request: HttpRequest) -> NoReturn:
     message = (
         "Servers with --state do not share a fault for the next requests. Give the fault to a rule instead: its "
         "'times' and 'after' count the requests to all servers."
