@@ -30,11 +30,10 @@ from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
-from fakellm.engine.memo import Memo
+from fakellm.engine.memo import Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
 from fakellm.engine.ruleset import Attempt, Ruleset
-from fakellm.engine.state import Cache
 from fakellm.faults import Whole
 from fakellm.fuzzing.strategies import completions, streams, variations
 from fakellm.generate import Generate

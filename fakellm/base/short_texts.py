@@ -24,7 +24,7 @@ def cached_if_short(entries: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @wraps(function)
         def call(*values: P.args, **named: P.kwargs) -> T:
             for value in values:
-                if isinstance(value, str) and len(value) > MOST:
+                if value.__class__ is str and value[MOST:]:
                     return function(*values, **named)
             return kept(*values, **named)  # type: ignore[arg-type] # they are hashable
 

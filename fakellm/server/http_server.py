@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,7 +30,7 @@ from fakellm.server.application import (
 from fakellm.server.connection import ClientConnection
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
-from fakellm.server.listener import BACKLOG, Listener, url_of
+from fakellm.server.listener import BACKLOG, Accepting, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
@@ -92,6 +92,7 @@ class Server:
         self._tls = context(connections)
         if self._tls:
             app.scheme = "https"
+        self._socket: socket.socket | None = None
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -106,12 +107,14 @@ class Server:
         WORKERS.opened()
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
+        self._socket = listener
         # aiohttp listens again
         await web.SockSite(self._runner, listener, backlog=BACKLOG, ssl_context=self._tls).start()
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
+        await self._accept_no_more()
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
@@ -119,15 +122,22 @@ class Server:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
             task.cancel()
-        secure = [each.transport for each in self._listener.connections] if self._tls else []
         await self._runner.cleanup()
-        for transport in secure:
-            if transport is not None:
-                transport.abort()  # a client may never end its side, for which TLS waits
+        if isinstance(self._socket, Accepting):
+            await self._socket.end_all()  # what aiohttp does not know yet, and what TLS would wait for
         self._app.lateness.flush()
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
+
+    async def _accept_no_more(self) -> None:
+        """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not."""
+        if self._socket is None:
+            return
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(3):  # to accept, to make the connection, and one more
+            await asyncio.sleep(0)
 
     def end_waits(self) -> None:
         """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""

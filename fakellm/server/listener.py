@@ -9,7 +9,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
+from weakref import WeakSet
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage, StreamWriter
@@ -32,7 +34,32 @@ BACKLOG = 1024
 """How many connections may wait to be accepted; those of more clients at once would be delayed by a second."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+_TURNS = 10
+"""Turns of the event loop in which asyncio notices the end of a connection that it has just accepted, also with TLS."""
+
+
+class Accepting(socket.socket):
+    """A listening socket that knows which of the connections it has accepted are open."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._accepted: WeakSet[socket.socket] = WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self._accepted.add(connection)
+        return connection, address
+
+    async def end_all(self) -> None:
+        """Ends these connections, in both directions, whatever asyncio has made of them, and lets it notice that."""
+        for _ in range(_TURNS):
+            for connection in [each for each in self._accepted if each.fileno() >= 0]:
+                with suppress(OSError):  # the client has ended it
+                    connection.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(0)
+
+
+def listen(host: str, port: int) -> Accepting:
     """A listening socket, on a free port if `port` is 0.
 
     Raises ServerError if that fails: the port is in use, or the host is not this machine's.
@@ -41,7 +68,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; 0 takes a free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=BACKLOG)
+        return Accepting(socket.create_server(address, family=family, backlog=BACKLOG).detach())
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
