@@ -227,6 +227,26 @@ MISTAKES = {
             "A test that expects the refusal *",
         ],
     ),
+    "faults_that_break_nothing": (
+        """
+    fakellm.on(user="a").reply("A").fault(fakellm.faults.Reset(frame=3))
+    fakellm.on(user="b").fault(fakellm.faults.Stall(byte=5000, times=1))
+    fakellm.on(user="c").script(fakellm.faults.Malformed(), "C")
+    fakellm.on(user="never asked").fail()
+    with pytest.raises(AssertionError, match="'scenario#1' answered request 1. The fault broke nothing: 'frame'"):
+        text("a"), ask("c"), ask("c"), fakellm.assert_all_used()
+    with urllib.request.urlopen(urllib.request.Request(
+        fakellm.base_url + "/chat/completions", b'{"model": "m", "messages": [{"role": "user", "content": "b"}]}'
+    )) as response:
+        assert json.loads(response.read(int(response.headers["content-length"])))["choices"]
+""",
+        [
+            "fakellm: faults had no effect",
+            "'scenario#1' answered request 1. The fault broke nothing: 'frame' of 'reset' needs a stream, and this *: leave 'frame' out.",
+            "'scenario#3' answered request 2. The fault broke nothing: 'malformed' applies only to streams, *",
+            "'scenario#2' answered request 4. *: 'byte: 5000' of 'stall' is too late: the reply is complete after * bytes; *",
+        ],
+    ),
     "an_agent_that_never_ends": (
         """
     fakellm.on(user="Hi").reply(fakellm.call("look"))

@@ -29,9 +29,9 @@ from fakellm.engine.memo import FORGETFUL, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
-from fakellm.engine.ruleset import Attempt, Ruleset
+from fakellm.engine.ruleset import Attempt, Ruleset, endless
 from fakellm.engine.state import Cache
-from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
+from fakellm.model.repeated_calls import repeated_calls
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -237,13 +237,18 @@ class Engine:
         try:
             resolved = filled(reply, request, attempt.number)
             if self.strict and (calls := self._repeated(place, resolved, request)):
-                return self._refused(_endless(rule, calls), matched)
+                return self._refused(endless(rule, calls), matched)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
             response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
         unused = self.ruleset.script(place).without_effect(attempt, matched.route)
+        if rule.fault and response.rule and not self._vary:
+            idle = rule.fault.idle(matched.match.stream, response.frames, lambda: response.body)
+            if idle:
+                explanation = f"The fault broke nothing: {idle.reason}."
+                return replace(response, without_effect=(*unused, idle.key), explanation=explanation)
         return replace(response, without_effect=unused) if unused else response
 
     def _repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
@@ -288,17 +293,6 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
-
-
-def _endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
-    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
-    message = (
-        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
-        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
-        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
-        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
-    )
-    return RequestError(400, message, "endless_loop")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:

@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import Route
+from fakellm.base.errors import RequestError
+from fakellm.model.repeated_calls import MOST_REPEATS
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Matcher
 from fakellm.scenarios.reply import Computed
@@ -163,3 +165,14 @@ def _headers_read(rule: Rule) -> frozenset[str]:
         if placeholder[0] == "headers"
     ]
     return frozenset(name.lower() for name in (*rule.when.headers, *placeholders))
+
+
+def endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
+    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
+    message = (
+        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
+        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
+        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
+        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
+    )
+    return RequestError(400, message, "endless_loop")

@@ -6,6 +6,7 @@ The server finds the entries, with the code that matches rules. Knows no HTTP.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
@@ -78,11 +79,12 @@ class Queries:
             raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
 
     def assert_all_used(self) -> None:
-        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request."""
+        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, and if the fault of
+        a rule has broken none of its replies."""
         __tracebackhide__ = True
-        unused = self._call("GET", "/_fakellm/unused", "unused")["unused"]
-        if unused:
-            raise AssertionError("\n".join(map(_unused, unused)))
+        reply = self._call("GET", "/_fakellm/unused", "unused")
+        if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:
+            raise AssertionError("\n".join(lines))
 
     @at_the_call
     def wait_for(
@@ -171,6 +173,11 @@ def _unused(found: dict[str, Any]) -> str:
     if found["request"]:
         return f"{message}. Request {found['request']} matches it, but {found['answered_by']!r} answered that one"
     return message + _nearest(found, "")
+
+
+def idle_lines(faults: Iterable[dict[str, Any]]) -> list[str]:
+    """A line for each rule whose fault broke nothing."""
+    return [f"{each['rule']!r} answered request {each['request']}. {each['reason']}" for each in faults]
 
 
 def _blocked() -> str:
