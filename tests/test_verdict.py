@@ -248,6 +248,7 @@ BROKEN: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left", fault="stall")]),  # it timed out
     ("gave-up", lambda: [entry(1, 1.0, None)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 2.0)]),
+    ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "20"}, advanced=20), entry(2, 2.0, advanced=30)]),
     ("no-backoff", lambda: chain(0.01)),
     ("no-backoff", lambda: chain(0.5, 0.01, status=503)),
     ("no-backoff", lambda: chain(0.0, 0.0, status=None)),
@@ -294,6 +295,9 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 503, messages=at("9:00")), entry(2, 1.5, messages=at("9:01"))]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 3.01)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "soon"}), entry(2, 2.0)]),
+    ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "20"}, advanced=5), entry(2, 1.1, advanced=25)]),
+    ("no-backoff", lambda: [entry(1, 1.0, 503), entry(2, 1.02, advanced=1)]),
+    ("no-jitter", lambda: [entry(number, 1.0 + number / 50, 503, advanced=5 * number) for number in range(1, 6)]),
     ("no-backoff", lambda: chain(0.0, status=None)),
     ("no-backoff", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.011)]),
     ("no-jitter", lambda: chain(1.0, 1.1, 1.2)),

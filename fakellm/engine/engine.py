@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from math import inf
@@ -22,16 +23,13 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
-from fakellm.base.words.count import count
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
-from fakellm.engine.memo import FORGETFUL, Memo
+from fakellm.engine.memo import FORGETFUL, Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset, endless
-from fakellm.engine.state import Cache
-from fakellm.model.repeated_calls import repeated_calls
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -128,21 +126,45 @@ class Engine:
         match, request = None if continued else self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read), url)
+            length = len(body)
             if continued:
-                request = self._continued(request, continued, route)
-                key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            if most < inf and self.ruleset.slow(request, len(body), most):
+                request = self._continued(request, continued, route, most)
+                key, length = _continued_key(key, request), sys.maxsize
+            if most < inf and self.ruleset.slow(request, length, most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, url, key, request)
 
-    def _continued(self, request: Request, continued: Callable[[Request], Request], route: Route) -> Request:
+    def matched(
+        self,
+        match: Match,
+        body: bytes,
+        route: Route,
+        headers: Mapping[str, str],
+        url: str,
+        continued: Callable[[Request], Request] | None,
+    ) -> Matched:
+        """A request with what `match` has found for it in another process."""
+        read = self.ruleset.headers(headers)
+        key: Hashable = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
+        request = route.parse(body, dict(read), url)
+        if continued:
+            with suppress(RequestError):  # the rule names what is not kept
+                request = continued(request)
+            key = _continued_key(key, request)
+        return Matched(match, body, route, read, url, key, request)
+
+    def _continued(
+        self, request: Request, continued: Callable[[Request], Request], route: Route, most: float
+    ) -> Request:
         """The whole request of one that continues another. If that is not kept, the request as it is, provided that
-        the rule it matches names what it continues. Raises RequestError."""
+        the rule it matches names what it continues. Raises RequestError, and LongWorkError as `match`."""
         try:
             return continued(request)
         except RequestError:
+            if most < inf and self.ruleset.slow(request, sys.maxsize, most):
+                raise LongWorkError from None
             rule = self.ruleset.match(request)
             conditions = {} if rule is None else self.ruleset.rules[rule].when.body
             if route.keeper and route.keeper.refers(dumps(conditions).encode("utf-8", "surrogatepass")):
@@ -194,7 +216,7 @@ class Engine:
             return found
         request = matched.parsed()
         if attempt is None:
-            return self._refused(self._exhausted(rule or 0, number, matched.match.stream), matched)
+            return self._refused(self.ruleset.exhausted(rule or 0, number, matched.match.stream), matched)
         if rule is None:
             if most < inf and not self.strict:
                 _check_cost(None, request, most)
@@ -236,7 +258,7 @@ class Engine:
         place = matched.match.rule or 0
         try:
             resolved = filled(reply, request, attempt.number)
-            if self.strict and (calls := self._repeated(place, resolved, request)):
+            if self.strict and (calls := self.ruleset.repeated(place, resolved, request)):
                 return self._refused(endless(rule, calls), matched)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
@@ -250,11 +272,6 @@ class Engine:
                 explanation = f"The fault broke nothing: {idle.reason}."
                 return replace(response, without_effect=(*unused, idle.key), explanation=explanation)
         return replace(response, without_effect=unused) if unused else response
-
-    def _repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
-        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
-        names = () if self.ruleset.rules[place].script else repeated_calls(request)
-        return names if {*names} & {call.name for call in reply.tool_calls} else ()
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         if self._vary:
@@ -275,24 +292,14 @@ class Engine:
         # What a function raises is raised at the end of the test, and need not fail it a second time.
         return replace(response, rule=rule.name, matched=error.__cause__ is not None)
 
-    def _exhausted(self, place: int, number: int, stream: bool) -> RequestError:
-        """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
-        rule = self.ruleset.rules[place]
-        message = (
-            f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`. Add a reply, "
-            "or find out why the application sends the request again."
-        )
-        if rule.script:
-            length = self.ruleset.script(place).length(stream)
-            message = (
-                f"The script of the rule {rule.name!r} has replies for {count(length, 'request')}, and this is request "
-                f"{number}. Add a reply to the script, or find out why the application sends another request."
-            )
-        return RequestError(404, message, "no_more_replies")
-
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+
+
+def _continued_key(key: Hashable, request: Request) -> Hashable:
+    """The key of a request in the cache that continues another; `key`: without what it continues."""
+    return key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
@@ -322,14 +329,14 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = 
 
 
 @lru_cache(maxsize=256)
-def _quoted(rule: str) -> str:
-    return quote(rule, safe=" #+/:")
+def _signature(seed: int, rule: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers that name a rule and the seed."""
+    named = (("x-fakellm-rule", quote(rule, safe=" #+/:")),) if rule else ()
+    return (*named, ("x-fakellm-seed", str(seed)))
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
-    signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
-    return replace(plan, headers=(*plan.headers, *signature, *others))
+    return replace(plan, headers=(*plan.headers, *_signature(seed, rule), *others))

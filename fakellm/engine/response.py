@@ -56,9 +56,10 @@ class Response(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes: the bytes to write, and Python's objects around them."""
-        if isinstance(self.bursts, OnDemand):
-            return 2_000 + self.bursts.size
-        return 2_000 + sum(len(burst.data) + 150 for burst in self.bursts)
+        bursts = self.bursts
+        if not isinstance(bursts, tuple) and isinstance(bursts, OnDemand):  # what is abstract is slow to check
+            return 2_000 + bursts.size
+        return 2_000 + sum([len(burst.data) + 150 for burst in bursts])
 
     @property
     def plan(self) -> Plan:
@@ -128,8 +129,8 @@ Outcome = Response | Release | Pace | Relay | Watch | Work
 
 
 def give_up(outcome: Outcome) -> None:
-    """Must be called for work that gives no response."""
-    if isinstance(outcome, Work) and outcome.ended:
+    """Must be called for work that gives no response, and for a response that is not sent."""
+    if isinstance(outcome, (Work, Response)) and outcome.ended:
         outcome.ended()
 
 

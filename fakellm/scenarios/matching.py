@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
 from fakellm.base.secrets.names import secret_field, secret_header
+from fakellm.base.short_texts import MOST, cached_if_short
 from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.model.request import Request
@@ -163,7 +164,8 @@ class Check(NamedTuple):
 def checks(when: When) -> Iterator[Check]:
     """The conditions of `when`, in the order of its fields."""
     if when.model is not None:
-        yield Check("model", when.model, attrgetter("model"), _glob(when.model))
+        glob = _new_glob if when.model[MOST:] else _glob
+        yield Check("model", when.model, attrgetter("model"), glob(when.model))
     if when.turn is not None:
         yield Check("turn", when.turn, attrgetter("turn"), when.turn.__eq__)
     if when.tools is not None:
@@ -304,15 +306,18 @@ def _body_reader(path: str) -> Callable[[Request], Any]:
     return lambda request: value_at(request.body, steps)
 
 
-# `re` caches only 512: thousands of rules are checked when they are loaded, and matched later.
-_compiled = lru_cache(maxsize=16_384)(re.compile)
+@cached_if_short(16_384)  # `re` caches only 512: thousands of rules are checked when they are loaded, and matched later
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex)
 
 
-@lru_cache(maxsize=16_384)
-def _glob(pattern: str) -> Callable[[str], Any]:
+def _new_glob(pattern: str) -> Callable[[str], Any]:
     if not set("*?[") & set(pattern):
         return pattern.__eq__
     return _compiled(translate(pattern)).match
+
+
+_glob = lru_cache(maxsize=16_384)(_new_glob)  # of short patterns, which bounds the bytes
 
 
 def _check_regex(regex: str | None, path: tuple[str, ...] = ()) -> None:
