@@ -97,8 +97,13 @@ class Handle(Adding, Queries):
     @property
     def unreached(self) -> bool:
         """Whether there are rules, and no request since they were loaded. False if that is not known without a wait."""
-        rules, entries = self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
+        rules, entries = self.sizes
         return rules > 0 and entries == 0
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rules there are, and how many entries in the journal; 0 if that is not known without a wait."""
+        return self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
 
     @property
     def env(self) -> dict[str, str]:

@@ -68,7 +68,8 @@ class Queries:
         if len(found) == times or (times is None and found):
             return
         expected = "a request" if times is None else counted(times, "request")
-        raise AssertionError(f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}")
+        problem = f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}"
+        raise AssertionError(f"{problem}{self.beyond_rules('. ')}")
 
     @at_the_call
     def assert_not_called(self, **when: Unpack[Conditions]) -> None:
@@ -84,7 +85,7 @@ class Queries:
         __tracebackhide__ = True
         reply = self._call("GET", "/_fakellm/unused", "unused")
         if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:
-            raise AssertionError("\n".join(lines))
+            raise AssertionError("\n".join(lines) + self.beyond_rules("\n"))
 
     @at_the_call
     def wait_for(
@@ -113,7 +114,7 @@ class Queries:
         if outcome:
             others = [f"request {each.number}: {each.outcome}" for each in self._find("wait_for", when)[0]]
             message += f". The outcomes of all that match are {', '.join(others[-_LISTED:])}" if others else ""
-        raise AssertionError(message + _nearest(more) + _blocked())
+        raise AssertionError(message + _nearest(more) + self.beyond_rules(". ") + _blocked())
 
     def verdict(self) -> ClientVerdict:
         """What the app did, judged by what the providers ask of their clients: see docs/reference/verdict.md."""
@@ -125,6 +126,16 @@ class Queries:
         """Raises AssertionError with the findings of `verdict`, if there are any."""
         __tracebackhide__ = True
         self.verdict().check()
+
+    def beyond_rules(self, start: str = "") -> str:
+        """After `start`, a hint if all requests so far were ones that no rule could answer; else nothing."""
+        entries = self.journal
+        kinds = {each.path.rpartition("/")[2].partition("?")[0] for each in entries}
+        if not kinds or any(entry.api is not None or entry.rule != "generated" for entry in entries):
+            return ""
+        what = " and ".join(sorted(kinds))
+        verb = f"request 1 was for {what}" if len(entries) == 1 else f"all {len(entries)} requests were for {what}"
+        return f"{start}{verb}, which rules do not answer; fakellm.journal has them"
 
     def unmatched(self) -> tuple[list[Entry], int]:
         """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
