@@ -90,20 +90,20 @@ class Source:
         return self._name + count.to_bytes(8, "big")
 
 
-class UnusedError(Exception):
-    """Something was drawn from Unused."""
+class DrawnError(Exception):
+    """Something was drawn from NothingDrawn."""
 
 
-class Unused(Source):
+class NothingDrawn(Source):
     """A source from which nothing may be drawn."""
 
     __slots__ = ()
 
     def draw(self, name: Name, make: Callable[[Source], T]) -> T:
-        raise UnusedError
+        raise DrawnError
 
     def _next(self) -> bytes:
-        raise UnusedError
+        raise DrawnError
 
 
 @cache

@@ -8,32 +8,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from hashlib import blake2b
 from math import inf
 from typing import Any
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.protocol import InexpressibleError
-from fakellm.apis.refuser import Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
-from fakellm.base.json_text import JSON, dumps, writable
+from fakellm.base.json_text import dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
 from fakellm.engine.memo import FORGETFUL, Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
-from fakellm.engine.response import Response, Work, respond
+from fakellm.engine.response import Response, Work, refusal, respond, signed
 from fakellm.engine.ruleset import Attempt, Ruleset, endless
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
 
@@ -314,29 +310,3 @@ def _returned(result: Callable[[], Any]) -> Any:
         return result()
     except BaseException as error:  # whatever a function may raise: that of `pytest.fail` is not an Exception
         raise ReplyError(f"its function raised {shown(error)}") from error
-
-
-def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
-    """The response with `value`, which depends on no rule; `requested` identifies the request."""
-    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
-    return respond(signed(plan, seed, "generated", requested, route), rule="generated")
-
-
-def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
-    """The response that refuses a request, in the error shape of the API that its route belongs to."""
-    requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
-
-
-@lru_cache(maxsize=256)
-def _signature(seed: int, rule: str | None) -> tuple[tuple[str, str], ...]:
-    """The headers that name a rule and the seed."""
-    named = (("x-fakellm-rule", quote(rule, safe=" #+/:")),) if rule else ()
-    return (*named, ("x-fakellm-seed", str(seed)))
-
-
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
-    """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    own = {name.lower() for name, _ in plan.headers}
-    others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
-    return replace(plan, headers=(*plan.headers, *_signature(seed, rule), *others))

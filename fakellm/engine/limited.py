@@ -19,9 +19,9 @@ from fakellm.apis.variation import Variation
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.validation import FieldError, shortened
 from fakellm.engine.complete import complete
-from fakellm.engine.engine import Engine, Match, Matched, signed
+from fakellm.engine.engine import Engine, Match, Matched
 from fakellm.engine.resolve import filled
-from fakellm.engine.response import Response, respond
+from fakellm.engine.response import Response, respond, signed
 from fakellm.faults import ResponseFault
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand, Standing, Unit, seconds

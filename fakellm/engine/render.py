@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from fakellm.apis.events import memo_key
 from fakellm.apis.protocol import Answer, Failure, Values
 from fakellm.apis.route import CHAT, Route
-from fakellm.base.seed import Source, Unused, UnusedError
+from fakellm.base.seed import DrawnError, NothingDrawn, Source
 from fakellm.engine.complete import answered, values_of, with_prompt
 from fakellm.engine.memo import FORGETFUL, Memo
 from fakellm.engine.stream import duration, stream
@@ -145,8 +145,8 @@ def _form(answer: Answer[Any], route: Route) -> _Form:
     form = _Form(b"%b".join(texts), tuple(names[value] for value in parts[1::2]))
     others = {**answer.drawn, **{name: _other(value) for name, value in drawn.items()}}
     try:
-        alike = form.filled(others) == route.whole(replace(answer, drawn=others, source=Unused(0)))
-    except UnusedError:
+        alike = form.filled(others) == route.whole(replace(answer, drawn=others, source=NothingDrawn(0)))
+    except DrawnError:
         return _Form()
     return form if alike else _Form()
 

@@ -16,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Relay, Response, Work, respond
+from fakellm.engine.response import Outcome, Relay, Response, Work, refusal, respond
 from fakellm.engine.state import Limits, MemorySession, MemoryState, Session
 from fakellm.model.request import Request
 from fakellm.recordings import request_identity

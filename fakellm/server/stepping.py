@@ -60,7 +60,7 @@ class Steps:
         finally:
             reply.over = True
             if reply.session is not None and reply.sent < len(reply.texts):
-                self._left.append((reply.session, reply.number, _not_taken(reply, "left")))
+                self._left.append((reply.session, reply.number, _incomplete(reply, "left")))
             self._replies.remove(reply)
             self.notify()
 
@@ -95,7 +95,7 @@ class Steps:
                 ]
                 raise gone[-1] if gone else _nothing(release) from None
         if reply.sent < end:
-            raise _not_taken(reply, "left" if reply.over else f"did not read on for {release.timeout:g} s")
+            raise _incomplete(reply, "left" if reply.over else f"did not read on for {release.timeout:g} s")
         return reply.number, reply.texts[start:end]
 
     def free(self, session: str | None = None) -> None:
@@ -126,7 +126,7 @@ class Steps:
         self._changed = asyncio.Event()
 
 
-def _not_taken(reply: Stepped, how: str) -> RequestError:
+def _incomplete(reply: Stepped, how: str) -> RequestError:
     frames = f"{reply.sent} of {count(len(reply.texts), 'frame')}"
     return RequestError(409, f"The client of request {reply.number} {how}: it got {frames}.", "step_not_taken")
 

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from fakellm.apis.openai import models
 from fakellm.apis.operation import Keeper, Operation, OperationRequest, Store
 from fakellm.base.json_text import JSON
-from fakellm.engine.engine import Engine, generated_response, signed
-from fakellm.engine.response import Response, Work, respond
+from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response, Work, generated_response, respond, signed
 from fakellm.engine.stored import StoreDraft
 from fakellm.model.request import digest
 from fakellm.server.application import Handler, HttpRequest

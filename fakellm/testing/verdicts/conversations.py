@@ -101,9 +101,9 @@ def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[Clien
         ids = [call.id for call in each.reply.calls if call.id]
         missing = [id_ for id_ in ids if id_ not in results]
         if missing and (past | results) & set(ids):
-            names = ", ".join(f"{call.name} ({call.id})" for call in each.reply.calls if call.id in missing)
+            called = ", ".join(f"{call.name} ({call.id})" for call in each.reply.calls if call.id in missing)
             text = (
-                f"the reply to request {each.number} called {names}, and request {attempt.number} has no result for it"
+                f"the reply to request {each.number} called {called}, and request {attempt.number} has no result for it"
             )
             yield ClientFinding("unanswered-call", text, (each.number, attempt.number))
     of_replies = {call.id for each in before for call in each.reply.calls}
