@@ -26,6 +26,7 @@ from benchmarks.matching import matching
 from benchmarks.paced import paced
 from benchmarks.prompt import long_prompt
 from benchmarks.redis_state import redis
+from benchmarks.replicas import replicas
 from benchmarks.soak import soak
 from benchmarks.stalled import stalled
 from benchmarks.start import rules, start
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "not-streamed": not_streamed,
     "workers": workers,
     "redis": redis,
+    "replicas": replicas,
     "dialects": dialects,
     "apis": apis,
     "paced": paced,

@@ -261,6 +261,16 @@ async def test_time_passes_for_all_servers(redis: str) -> None:
 
 
 @in_loop
+async def test_a_request_that_quotas_refuse_leaves_a_fault_to_the_next(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        assert await statuses(*[first] * 6) == [200] * 6
+        await first.send("PUT", "/_fakellm/fault", b'{"fault": {"kind": "status", "status": 418}}')
+        assert await statuses(second) == [429]
+        await second.send("POST", "/_fakellm/advance?seconds=60")
+        assert await statuses(first, second) == [418, 200]
+
+
+@in_loop
 async def test_so_much_time_that_numbers_would_not_be_exact_does_not_pass(
     redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from fakellm.server.redis_state.redis_state import RedisState
 
 _ALL = "/_fakellm/sessions"
 _JOURNAL = "/_fakellm/journal"
-_ONE = frozenset((_ALL, _JOURNAL, "/_fakellm/unused", *REQUESTS, *RULES))
+_ONE = frozenset((_ALL, _JOURNAL, "/_fakellm/unused", "/_fakellm/scripts", *REQUESTS, *RULES))
 _PREVIEW = "/_fakellm/preview"
 
 
