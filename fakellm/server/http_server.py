@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,7 +114,8 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
-        await self._accept_no_more()
+        if isinstance(self._socket, Accepting):
+            await self._socket.accept_no_more()
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
@@ -129,15 +130,6 @@ class Server:
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
-
-    async def _accept_no_more(self) -> None:
-        """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not."""
-        if self._socket is None:
-            return
-        with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().remove_reader(self._socket)
-        for _ in range(3):  # to accept, to make the connection, and one more
-            await asyncio.sleep(0)
 
     def end_waits(self) -> None:
         """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""

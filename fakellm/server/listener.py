@@ -50,6 +50,15 @@ class Accepting(socket.socket):
         self._accepted.add(connection)
         return connection, address
 
+    async def accept_no_more(self) -> None:
+        """Lets the connections begin that asyncio has just accepted: once its server is closed, they could not."""
+        if self.fileno() < 0:
+            return
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_reader(self)
+        for _ in range(3):  # to accept, to make the connection, and one more
+            await asyncio.sleep(0)
+
     async def end_all(self) -> None:
         """Ends these connections, in both directions, whatever asyncio has made of them, and lets it notice that."""
         for _ in range(_TURNS):
