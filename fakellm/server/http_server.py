@@ -19,19 +19,13 @@ from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work, give_up
 from fakellm.engine.state import Session
-from fakellm.server.application import (
-    Application,
-    HttpRequest,
-    json_response,
-    led_to_page,
-    parsed_entry,
-    settled,
-)
+from fakellm.server.application import Application, HttpRequest, json_response, led_to_page, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
+from fakellm.server.connections.listening import BACKLOG, Accepting, accept_no_more, url_of
+from fakellm.server.connections.listening import listen as listen  # a server needs one
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
-from fakellm.server.listener import BACKLOG, Accepting, Listener, url_of
-from fakellm.server.listener import listen as listen  # a server needs one
+from fakellm.server.listener import Listener
 from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
 from fakellm.server.page.paths import opens_root
@@ -114,8 +108,8 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
-        if isinstance(self._socket, Accepting):
-            await self._socket.accept_no_more()
+        if self._socket is not None:
+            await accept_no_more(self._socket)
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
