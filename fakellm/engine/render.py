@@ -88,7 +88,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
         kind = route.content_type(habits, False)
         alike = memo.fixed and answer.completion is completion and answer.habits is habits
-        body = _filled(answer, route, memo) if alike else route.whole(answer)
+        body = _filled(answer, route, memo) if alike and memo.keeps(rule.reply.extent[0]) else route.whole(answer)
         plan = Plan(200, (("Content-Type", kind),), due(body, delay, rule.timing.step))
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))
@@ -128,19 +128,28 @@ def _filled(answer: Answer[Any], route: Route, memo: Memo) -> bytes:
     """The body of an answer that differs from others of its rule only in what is drawn and in the prompt's tokens."""
     usage = answer.completion.usage
     key = "whole", memo_key(answer), usage and usage.input
-    form = memo.get(key, lambda: _form(answer, route), lambda form: form.size)
-    return form.filled(answer.drawn) if form.text else route.whole(answer)
+    body = b""
+
+    def make() -> _Form:
+        nonlocal body
+        body = route.whole(answer)
+        return _form(answer, route, body)
+
+    form = memo.get(key, make, lambda form: form.size)
+    return body or (form.filled(answer.drawn) if form.text else route.whole(answer))
 
 
-def _form(answer: Answer[Any], route: Route) -> _Form:
+def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
     """The form of a body, in which drawn values are taken for gaps wherever they are. It must give the body with quite
-    other values too: it does not if something else is drawn, or made of them."""
+    other values too: it does not if something else is drawn, or made of them. A long body has none."""
+    if len(body) > _LONG:
+        return _Form()
     drawn = {name: value for name, value in answer.drawn.items() if value and name != "model"}
     if not {int, str}.issuperset(map(type, drawn.values())):
         return _Form()
     names = {str(value).encode("utf-8", "surrogatepass"): name for name, value in drawn.items()}
     gap = b"|".join(map(re.escape, names)) or b"(?!)"
-    parts = re.split(b"(%b)" % gap, route.whole(answer))
+    parts = re.split(b"(%b)" % gap, body)
     texts = [text.replace(b"%", b"%%") for text in parts[::2]]
     form = _Form(b"%b".join(texts), tuple(names[value] for value in parts[1::2]))
     others = {**answer.drawn, **{name: _other(value) for name, value in drawn.items()}}
@@ -157,6 +166,8 @@ def _other(value: int | str) -> int | str:
 
 
 _OTHER = str.maketrans("0123456789", "9876543210")
+_LONG = 64 * 1024
+"""Bytes of a body that takes longer to write twice than is saved for the few requests that it may ever answer."""
 
 
 def _size(completion: Completion) -> int:
