@@ -41,6 +41,17 @@ YAML = {
     "another name for a fault": ("rules:\n- reply: {}\n  fault: {kind: timeout}\n", "a.yaml:3:17: rules[0].fault.kind: 'timeout' is not one of *; did you mean 'stall'?"),
     "another name for a key": ("rules:\n- reply: {text: Hi}\n", "a.yaml:2:11: rules[0].reply: unknown key 'text'; *; did you mean 'content'?"),
     "another name for a key of another block": ("rules:\n- reply: {}\n  delay: 1\n", "a.yaml:3:3: rules[0]: unknown key 'delay'; *; did you mean 'first', a key of 'timing'? write timing: {first: …}"),
+    "another word for the reply": ("rules:\n- response: {content: Hi}\n", "a.yaml:2:3: rules[0]: unknown key 'response'; *; did you mean 'reply'?"),
+    "data as the content": ("rules:\n- reply: {content: {name: Ada}}\n", """a.yaml:2:20: rules[0].reply.content: expected string, got object; put the JSON in quotes: '{"name": "Ada"}'"""),
+    "OpenAI's form of a call": ('rules:\n- reply: {tool_calls: [{type: function, function: {name: add}}]}\n', "a.yaml:2:41: rules[0].reply.tool_calls[0]: unknown key 'function'; *; write a call as {name: add, arguments: {a: 1}}, without 'type' and 'function'"),
+    "several faults": ("rules:\n- reply: {}\n  fault: [{kind: reset}, {kind: stall}]\n", "a.yaml:3:10: rules[0].fault: expected object | null, got array; a reply has one fault: put each further one into 'then' or 'script', with its reply"),
+    "several texts as a condition": ("rules:\n- when: {user: [hi, ho.]}\n  reply: {}\n", 'a.yaml:2:16: rules[0].when.user: *, got array; write one rule each, or {regex: "hi|ho\\\\."}'),
+    "a text as a result": ("rules:\n- when: {result: weather}\n  reply: {}\n", "a.yaml:2:18: rules[0].when.result: *; write {add: weather}, by the name of the tool"),
+    "a text as the body": ("rules:\n- when: {body: hi}\n  reply: {}\n", "a.yaml:2:16: rules[0].when.body: *; write {'messages[-1].content': hi}, by the path of the value"),
+    "a text as the headers": ("rules:\n- when: {headers: hi}\n  reply: {}\n", "a.yaml:2:19: rules[0].when.headers: *; write {x-run: hi}, by the name of the header"),
+    "the size of chunks": ("rules:\n- reply: {}\n  stream: {chunk_size: 3}\n", "a.yaml:3:12: rules[0].stream: unknown key 'chunk_size'; *; did you mean 'split'?"),
+    "a status as the kind of a fault": ("rules:\n- reply: {}\n  fault: {kind: ratelimit}\n", "a.yaml:3:17: rules[0].fault.kind: 'ratelimit' is not one of *; write {kind: status, status: 429}"),
+    "a model as the dialect": ("dialect: claude\nrules: []\n", "a.yaml:1:10: dialect: 'claude' is not one of *; did you mean 'anthropic'?"),
     "a file of a later release": ("version: 7\nrules: []\n", "a.yaml:1:10: version: a scenario of version 7; *: use a later fakellm: *"),
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
+from fakellm.scenarios.mistakes.patterns import pattern_of, with_brackets
 
 
 class Pattern(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -98,7 +99,9 @@ class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
     ] = None
 
     def __post_init__(self) -> None:
-        for path, expected in self.body.items():
+        for path, expected in self.body.items() if isinstance(self.body, dict) else ():  # types are checked elsewhere
+            if not isinstance(path, str):
+                raise FieldError(("body",), f"expected the path of a value, got {shortened(path)}")
             try:
                 path_of(path)
             except ValueError as error:
@@ -115,6 +118,7 @@ class Difference(Struct, frozen=True):
     field: str
     expected: Any
     actual: Any
+    note: str = ""
 
     @property
     def values(self) -> tuple[str, str]:
@@ -132,7 +136,13 @@ class Difference(Struct, frozen=True):
 
     @property
     def _near(self) -> str:
-        """What a text lacks that is nearly the expected one."""
+        """What a text lacks that is nearly the expected one, and what a value of the wrong place should be."""
+        if self.note:
+            return f" ({self.note})"
+        if self.field.startswith("body.") and self.actual is None and (path := with_brackets(self.field[5:])):
+            return f" (an item of a list is written in brackets: {path})"
+        if self.field == "message" and isinstance(self.expected, str) and isinstance(self.actual, tuple):
+            return next(filter(None, (pattern_of(self.expected, text) for text in self.actual)), "")
         if not isinstance(self.expected, str) or not isinstance(self.actual, str):
             return ""
         if self.field == "model" and self.expected and self.actual.startswith(self.expected):
@@ -140,7 +150,9 @@ class Difference(Struct, frozen=True):
         expected, actual = self.expected.lower(), self.actual.lower()
         contained = self.field in ("user", "system") or self.field.startswith(("result.", "headers."))
         same = expected in actual if contained else expected == actual
-        return " (differs only in case)" if same else ""
+        if same:
+            return " (differs only in case)"
+        return pattern_of(self.expected, self.actual) if contained else ""
 
 
 def _is_secret(field: str) -> bool:
@@ -246,8 +258,20 @@ class Matcher:
 def _differences(each: tuple[Check, ...], request: Request) -> tuple[Difference, ...]:
     values = ((check, check.read(request)) for check in each)
     return tuple(
-        Difference(check.field, check.expected, actual) for check, actual in values if not check.matches(actual)
+        Difference(check.field, check.expected, actual, _note(check.field, actual, request))
+        for check, actual in values
+        if not check.matches(actual)
     )
+
+
+def _note(field: str, actual: Any, request: Request) -> str:
+    """Why a request that has results has none of this tool."""
+    if not field.startswith("result.") or actual is not None:
+        return ""
+    calls = {call.id for message in request.messages for call in message.calls}
+    ids = [each.result_of for each in request.messages if each.role == "tool" and each.result_of and not each.name]
+    unknown = next((name for name in ids if name not in calls), None)
+    return f"the result {shortened(unknown)} belongs to no call in the messages" if unknown else ""
 
 
 def _text_check(field: str, expected: str | Pattern, read: Callable[[Request], Any]) -> Check:

@@ -21,6 +21,7 @@ _MEANT = {
     "calls": "fakellm.requests",
     "called": "fakellm.assert_called()",
     "assert_called_once": "fakellm.assert_called(times=1)",
+    "assert_called_times": "fakellm.assert_called(times=…)",
 }
 """What mocks call what a handle has."""
 
