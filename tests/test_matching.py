@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,7 +114,7 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
         ),
         *(
             (
-                When(**{field: text}),
+                msgspec.convert({field: text}, When),
                 f"{field}: expected {text!r}, got {shown} (a plain text; for a pattern, write {{regex: {regex!r}}}, "
                 f"in Python fakellm.Pattern(regex={regex!r}))",
             )

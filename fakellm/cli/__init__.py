@@ -39,6 +39,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
+        except click.UsageError as error:
+            from fakellm.cli.mistakes import explain  # not above: it is seldom needed
+
+            explain(error)
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
