@@ -25,6 +25,9 @@ PER_FRAME = 4
 PER_REQUEST = 500
 """Of a first request: for what does not depend on its frames."""
 
+WHOLE = 530
+"""Of a first request that is not streamed."""
+
 GENERATED = 27
 """Of a first request whose text is generated: for each frame of its stream, all included."""
 
@@ -105,6 +108,14 @@ def test_another_api_costs_a_bounded_number_of_calls_for_each_frame(name: str, m
 
     (frames, short), (more_frames, long) = cost(100), cost(200)
     assert (long - short) / (more_frames - frames) <= most
+
+
+def test_a_first_request_that_is_not_streamed_costs_a_bounded_number_of_calls() -> None:
+    app = App(fakellm.load({"rules": [{"reply": {"content": "A short answer."}}]}), strict=True)
+    for number in range(2):
+        handle(app, chat(messages=[{"role": "user", "content": f"Question {number}"}]))
+    body = chat(messages=[{"role": "user", "content": "Question 2"}])
+    assert calls(partial(handle, app, body)) <= WHOLE
 
 
 def test_every_first_request_costs_the_same() -> None:

@@ -1,4 +1,4 @@
-"""The Dockerfile, the Kubernetes manifests and the GitHub Action: checked by their linters, and run without a cluster."""
+"""The Dockerfile and the GitHub Action: checked by their linters, and run without a daemon."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -21,7 +19,6 @@ from tests.conftest import ROOT
 from tests.dockerfile import Image, Step, steps
 
 DOCKERFILE = steps((ROOT / "Dockerfile").read_text(encoding="utf-8"))
-MANIFESTS = [*yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8"))]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
@@ -73,50 +70,6 @@ def test_the_steps_of_the_image_give_a_server_that_is_healthy_with_a_read_only_f
     assert process.returncode == 0
     assert subprocess.run(health, check=False, stderr=subprocess.DEVNULL).returncode != 0
     assert set(image.folder.rglob("*")) == before
-
-
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda each: each["kind"])
-def test_a_manifest_is_valid(manifest: dict[str, Any]) -> None:
-    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_the_manifests_fit_together_and_the_image() -> None:
-    found = {each["kind"]: each for each in MANIFESTS}
-    pod = found["Deployment"]["spec"]["template"]
-    (container,) = pod["spec"]["containers"]
-    assert found["Service"]["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
-    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["spec"]["volumes"]}
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    last = {step.instruction: step for step in DOCKERFILE}
-    assert (
-        last["USER"].argument
-        == f"{pod['spec']['securityContext']['runAsUser']}:{pod['spec']['securityContext']['runAsGroup']}"
-    )
-    assert container["ports"][0]["containerPort"] == int(last["EXPOSE"].argument)
-    assert container["livenessProbe"]["httpGet"]["path"] in last["HEALTHCHECK"].argument
-
-
-def test_the_arguments_of_the_manifest_serve_its_scenario(tmp_path: Path) -> None:
-    found = {each["kind"]: each for each in MANIFESTS}
-    for name, text in found["ConfigMap"]["data"].items():
-        (tmp_path / name).write_text(text)
-    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
-    arguments = [
-        str(tmp_path) if each == "/scenarios" else each.replace("0.0.0.0", "127.0.0.1") for each in container["args"]
-    ]
-    command = [sys.executable, "-m", "fakellm", *arguments, "--port", "0", "--ready", "json", "--watch-stdin"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        url = json.loads(process.stdout.readline())["url"]
-        for probe in ("livenessProbe", "readinessProbe"):
-            request = urllib.request.Request(
-                url + container[probe]["httpGet"]["path"], headers={"Host": "10.0.0.7:8080"}
-            )
-            assert urllib.request.urlopen(request).status == 200
-        process.stdin.close()
-    assert process.returncode == 0
 
 
 def test_the_steps_of_the_action_start_a_server(tmp_path: Path) -> None:

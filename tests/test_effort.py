@@ -9,8 +9,8 @@ import pytest
 
 import fakellm
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.call_count import calls

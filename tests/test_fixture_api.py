@@ -223,7 +223,20 @@ MISTAKES = {
     ask("a"), ask("b")
 """,
         [
-            "request 2, *The script of the rule 'scenario#1' has replies for 1 request, and this is request 2. Add a reply *"
+            "request 2, *The script of the rule 'scenario#1' has replies for 1 request, and this is request 2. Add a reply *",
+            "A test that expects the refusal *",
+        ],
+    ),
+    "an_agent_that_never_ends": (
+        """
+    fakellm.on(user="Hi").reply(fakellm.call("look"))
+    messages = [{"role": "user", "content": "Hi"}]
+    while (reply := ask(messages=messages)).get("tool_calls"):
+        messages += [reply, {"role": "tool", "tool_call_id": reply["tool_calls"][0]["id"], "content": "3"}]
+""",
+        [
+            "request 101, *The conversation has the same call of look 100 times *: add `turn: 1` to it *",
+            "A test that *",
         ],
     ),
     "a_rule_without_a_reply": (

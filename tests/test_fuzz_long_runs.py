@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -33,6 +34,9 @@ from fakellm.fuzzing.running.judging import judged
 from fakellm.fuzzing.saved_failures import Failures
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.trial import Trial
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule, Scenario
+from fakellm.server.scenario_app import App
 from tests import wrong_clients as wrong
 
 DRIVER = """\
@@ -174,6 +178,21 @@ def test_of_many_errors_of_a_type_only_the_first_case_is_kept() -> None:
     kept = [each.internal for each in found if each.case]
     assert kept == list(dict.fromkeys(each.internal for each in found))
     assert len(kept) < len(found)
+
+
+def test_the_rule_is_replaced_in_the_thread_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that gave up may still be answered there, and its request noted in the journal."""
+    threads: list[str] = []
+    load = App.load
+
+    def noted(app: App, name: str, scenario: Scenario, strict: bool) -> None:
+        threads.append(threading.current_thread().name)
+        load(app, name, scenario, strict)
+
+    monkeypatch.setattr(App, "load", noted)
+    with CaseServer() as server:
+        server.play(Rule(reply=Reply(content="a")))
+    assert threads == ["fakellm"]
 
 
 def spawned(*words: str) -> subprocess.CompletedProcess[str]:

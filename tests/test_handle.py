@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,8 @@ import pytest
 import fakellm
 from fakellm.scenarios.loader import load
 from fakellm.server.clock import Clock
+from fakellm.server.connections.settings import Connections
+from fakellm.server.connections.tls import self_signed
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
 from fakellm.testing import launchers
@@ -251,24 +254,54 @@ def test_a_process_that_never_gets_ready_is_given_up(
         pass
 
 
-def test_a_killed_parent_leaves_no_server_behind() -> None:
+def test_a_killed_parent_leaves_no_server_and_no_file_behind(tmp_path: Path) -> None:
     code = """
         import fakellm, sys
-        with fakellm.spawn() as server:
+        with fakellm.spawn("rules: [{reply: {content: Hi}}]") as server:
             print(server.url, flush=True)
             sys.stdin.read()
     """
     child = [sys.executable, "-c", textwrap.dedent(code)]
-    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout
         url = parent.stdout.readline().strip()
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
-            assert Handle(url).health()["status"] == "ok"
+            assert Handle(url).health()["scenario"] == "scenario"
             parent.kill()
             assert connection.recv(1) == b""  # comes when the server ends, and with nothing before
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(fakellm.ServerError):
         Handle(url).health()
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_that_arrives_while_a_server_stops_is_ended(turns: int, tls: bool) -> None:
+    """However far it has got: nothing of the server's loop runs after that, so that the client would wait for ever."""
+
+    async def everything(connections: Connections) -> None:
+        server = Server(App(), connections=connections)
+        url = await server.start(listen("127.0.0.1", 0))
+        for sent in (b"", b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 30))
+            client.sendall(sent)
+            waiting.append(client)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.stop(grace=0)
+        for client in waiting:
+            with suppress(ConnectionResetError):
+                while client.recv(2**16):
+                    pass
+
+    waiting: list[socket.socket] = []
+    with ExitStack() as clients:
+        settings = Connections()
+        if tls:
+            settings = Connections(certificate=clients.enter_context(self_signed(["127.0.0.1"]))[0])
+        asyncio.run(everything(settings))
 
 
 def test_the_end_of_a_server_in_a_thread_ends_open_streams() -> None:

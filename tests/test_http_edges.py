@@ -10,8 +10,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +345,60 @@ def test_a_server_without_descriptors_writes_little_and_recovers() -> None:
     assert done.stdout == "ok\n"
     assert 0 < len(done.stderr.splitlines()) < 5, done.stderr[-2000:]
     assert "no connection can be accepted" in done.stderr
+
+
+# What need not wait
+
+
+async def turns_until(done: Callable[[], bool], most: int = 50) -> int:
+    """After how many turns of the event loop it is `done`."""
+    for turns in range(most):
+        if done():
+            return turns
+        await asyncio.sleep(0)
+    raise AssertionError(f"it is not done after {most} turns")
+
+
+@asynccontextmanager
+async def exchange(folder: Path, sent: bytes) -> AsyncIterator[tuple[Server, App, socket.socket]]:
+    """A server, and a connection on which a request has been sent that the server has not seen yet."""
+    app = App(load(RULES))
+    server = Server(app)
+    await server.start(Listening(str(folder / "socket")))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(folder / "socket"))
+        client.setblocking(False)
+        for _ in range(20):
+            await asyncio.sleep(0)  # until it is accepted
+        client.sendall(sent)
+        yield server, app, client
+    await server.stop(grace=0)
+
+
+def arrived(client: socket.socket) -> bool:
+    with suppress(BlockingIOError):
+        return bool(client.recv(65536))
+    return False
+
+
+@pytest.mark.parametrize("model", ["at-once", "unknown"])
+def test_a_reply_that_is_due_leaves_in_the_turn_in_which_its_request_arrives(tmp_path: Path, model: str) -> None:
+    """To wake aiohttp's task for it, which starts another one, would take three turns more."""
+
+    async def everything() -> int:
+        async with exchange(tmp_path, request(chat(model=model))) as (_, _, client):
+            return await turns_until(lambda: arrived(client))
+
+    assert asyncio.run(everything()) <= 2
+
+
+def test_a_connection_that_is_cut_before_its_reply_begins_leaves_no_reply_under_way(tmp_path: Path) -> None:
+    async def everything() -> str:
+        async with exchange(tmp_path, request(chat(model="paced", stream=True))) as (server, app, _):
+            journal = app.session("").journal
+            await turns_until(lambda: len(journal) > 0)
+            server.cut_off()
+            await turns_until(lambda: not next(iter(journal)).under_way)
+            return next(iter(journal)).outcome
+
+    assert asyncio.run(everything()) == "client left"

@@ -106,6 +106,19 @@ def test_a_journal_that_is_closed_leaves_its_room_to_others() -> None:
     assert (len(one), len(other)) == (0, 2)
 
 
+def test_the_names_of_the_rules_that_answered_dropped_entries_count() -> None:
+    shelf = Shelf(10_000, 1)
+    journal = Journal(shelf)
+    for number in range(4):
+        new = entry()
+        new.rule = f"rule {number % 2}"
+        journal.add(new)
+    assert journal.dropped_rules == {"rule 0", "rule 1"}
+    assert shelf.size == OVERHEAD + 2 * (len("rule 0") + 150)
+    journal.close()
+    assert shelf.size == 0
+
+
 @pytest.mark.parametrize(
     ("body", "kept"),
     [

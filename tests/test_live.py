@@ -7,12 +7,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.cli.beside import reload
@@ -20,17 +21,19 @@ from fakellm.cli.beside.reload import Files, follow
 from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits, MemoryState
 from fakellm.scenarios.loader import load, read
-from fakellm.server.application import HttpRequest
+from fakellm.server.application import HttpRequest, parsed_entry
+from fakellm.server.control import entry_matches
 from fakellm.server.http_server import Server
-from fakellm.server.live import feed, observer
+from fakellm.server.live import feed, observer, present
 from fakellm.server.live.observer import EntryChanged, Observer, ScenarioChanged, SessionBegan, SessionEnded
+from fakellm.server.live.present import Presents
 from fakellm.server.live.ring import Ring
 from fakellm.server.live.summary import facts_of
 from fakellm.server.scenario_app import App
 from fakellm.wire.sse import Decoder, Event
 from tests import controls
 from tests.conftest import chat, handled
-from tests.virtual_time import Listening, VirtualLoop, run
+from tests.virtual_time import Listening, loop, run
 
 RULES = {
     "rules": [
@@ -164,19 +167,64 @@ def test_what_changes_several_times_between_two_looks_is_found_once() -> None:
     assert observing.look(app.sessions()) == []
 
 
+# What there is now
+
+
+@given(
+    st.lists(st.sampled_from(["", "a", "b"]), max_size=350),
+    st.lists(st.tuples(st.sampled_from([None, "", "a"]), st.integers(0, 9)), min_size=1, max_size=20),
+    st.sets(st.integers(0, 19)),
+)
+@settings(max_examples=20)
+def test_readers_that_begin_at_once_share_what_is_encoded(
+    requests: list[str], readers: list[tuple[str | None, int]], leaving: set[int]
+) -> None:
+    """Each gets what it would get alone, even if others leave in the middle; and between two turns of other work, no
+    more is encoded than for one."""
+    app = App(load(RULES))
+    for name in requests:
+        handled(app, HttpRequest("POST", f"/s/{name}/v1/chat/completions" if name else "/v1/chat/completions", chat()))
+    encoded: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        encoded.append(1)
+        return facts_of(*arguments)
+
+    async def read(presents: Presents, session: str | None) -> bytes:
+        found, pieces = presents.after(1, session), list[bytes]()
+        while (piece := await found.piece(len(pieces))) is not None:
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def everything() -> None:
+        parse = partial(parsed_entry, app)
+        alone = {name: await read(Presents(app, parse), name) for name in (None, "", "a")}
+        encoded.clear()
+        presents = Presents(app, parse)
+        tasks = [asyncio.ensure_future(read(presents, name)) for name, _ in readers]
+        turns = 0
+        while not all(task.done() for task in tasks):
+            before = len(encoded)
+            await asyncio.sleep(0)
+            turns += 1
+            assert len(encoded) - before <= entry_matches._AT_ONCE
+            for number in leaving & set(range(len(readers))):
+                if readers[number][1] == turns:
+                    tasks[number].cancel()
+        for task, (name, _) in zip(tasks, readers, strict=True):
+            assert task.cancelled() or task.result() == alone[name]
+        most = sum(
+            requests.count(name) if name is not None else len(requests) for name in {name for name, _ in readers}
+        )
+        left = len(leaving & set(range(len(readers))))
+        assert len(encoded) <= most + left * present._AT_ONCE
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(present, "facts_of", counted)
+        asyncio.run(everything())
+
+
 # The feed
-
-
-def loop() -> VirtualLoop:
-    running = asyncio.get_running_loop()
-    assert isinstance(running, VirtualLoop)
-    return running
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers listen in a folder of their own. The path of a socket has at most some hundred characters."""
-    monkeypatch.chdir(tmp_path)
 
 
 @asynccontextmanager
@@ -448,6 +496,7 @@ def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reload, "POLL", 0.01)
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "mine.yaml"
     file.write_text("rules:\n- reply: {content: one}\n", encoding="utf-8")
 

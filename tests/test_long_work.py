@@ -350,6 +350,23 @@ def test_a_regular_expression_of_a_rule_may_take_no_longer() -> None:
     turns.check(MOST)
 
 
+@pytest.mark.parametrize("size", [0, 70_000])
+def test_it_may_take_no_longer_in_a_request_that_continues_another(size: int, impatient: pytest.MonkeyPatch) -> None:
+    rules = (Rule(Reply(content="a"), When(user=Pattern(regex=SLOW))), Rule(Reply(content="b"), When(user="Hi")))
+    with Hosted(App(Scenario(rules=rules))) as served, loop_turns(served.loop) as turns:
+        first = post(served.url + "/v1/responses", body(input="Hi"))
+        fields = {"previous_response_id": first.json()["id"], "instructions": "x" * size}
+        assert "work_seconds" in post(served.url + "/v1/responses", body(input=LONG, **fields)).text
+        assert "work_seconds" in post(served.url + "/v1/responses", body(input=LONG, previous_response_id="r")).text
+        impatient.undo()
+        assert post(served.url + "/v1/responses", body(input="Hi", **fields)).headers["x-fakellm-rule"] == "scenario#2"
+        preview = httpx2.post(
+            served.url + "/_fakellm/preview?request=4", content="rules: [{reply: {content: c}}]", timeout=60
+        )
+        assert preview.json()["rule"] == "scenario#1"
+    turns.check(MOST)
+
+
 def test_what_a_query_finds_does_not_depend_on_the_process_that_compares() -> None:
     scenario = Scenario(rules=(Rule(Reply(content="a"), When(user="x")),))
     query = {"when": {"user": {"regex": SLOW}}}

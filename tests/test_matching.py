@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import ChatApi
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When, difference

@@ -19,8 +19,7 @@ from fakellm.apis.route import HOMES, api_named
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding
 from fakellm.base.seed import Source
-from fakellm.engine.memo import Memo
-from fakellm.engine.state import Cache
+from fakellm.engine.memo import Cache, Memo
 from fakellm.engine.stream import divided, stream
 from fakellm.fuzzing.strategies import answers, streams
 from fakellm.model.blocks import Choice, Completion, Stop, Text, Thinking, ToolCall, Usage

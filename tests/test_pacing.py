@@ -7,7 +7,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,22 +17,10 @@ from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from tests.conftest import chat
 from tests.loop_turns import loop_turns, measured
-from tests.virtual_time import Listening, VirtualLoop, run
+from tests.virtual_time import Listening, loop, run
 
 BODY = chat(stream=True)
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
-
-
-def loop() -> VirtualLoop:
-    running = asyncio.get_running_loop()
-    assert isinstance(running, VirtualLoop)
-    return running
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers listen in a folder of their own. The path of a socket has at most some hundred characters."""
-    monkeypatch.chdir(tmp_path)
 
 
 @asynccontextmanager

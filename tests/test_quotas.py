@@ -458,6 +458,8 @@ def test_sdks_raise_what_they_raise_for_their_provider(fakellm: fakellm.Handle) 
         assert refused.value.response.headers["retry-after-ms"] == "60000"
         assert fakellm.advance(60) == 60.0
         client.chat.completions.create(model="m", messages=messages)
+        assert [entry.advanced for entry in fakellm.journal] == [0.0, 0.0, 60.0]
+        fakellm.assert_resilient()
     with anthropic.Anthropic(max_retries=0) as other:
         with pytest.raises(anthropic.RateLimitError) as also:
             other.messages.create(model="m", messages=messages, max_tokens=9)

@@ -27,7 +27,7 @@ import fakellm
 from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
 from fakellm.server.http_server import Server, listen
-from fakellm.server.redis_state import link, redis_state
+from fakellm.server.redis_state import journals, link, redis_state
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer
 from fakellm.server.scenario_app import App
@@ -90,6 +90,11 @@ class Received(NamedTuple):
         return str(json.loads(self.body)["choices"][0]["message"]["content"])
 
     @property
+    def left(self) -> dict[str, str]:
+        """What the headers state of quotas."""
+        return {name: value for name, value in self.headers if name.startswith(("x-ratelimit-", "retry-"))}
+
+    @property
     def code(self) -> str:
         return str(json.loads(self.body)["error"]["code"])
 
@@ -98,11 +103,11 @@ class Client:
     """A client of one server."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
-        self._http = http
+        self.http = http
         self.url = url
 
     async def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Received:
-        async with self._http.request(method, self.url + path, data=body, headers=headers) as response:
+        async with self.http.request(method, self.url + path, data=body, headers=headers) as response:
             return Received(response.status, tuple(response.headers.items()), await response.read())
 
     async def chat(self, prompt: str, session: str = "") -> Received:
@@ -127,12 +132,21 @@ class Log(logging.Handler):
             await self._logged.wait()
 
 
-@pytest.fixture
-def log() -> Iterator[Log]:
+@contextmanager
+def logged() -> Iterator[Log]:
+    """What is logged within the block."""
     handler = Log()
     logging.getLogger("fakellm").addHandler(handler)
-    yield handler
-    logging.getLogger("fakellm").removeHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger("fakellm").removeHandler(handler)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    with logged() as handler:
+        yield handler
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +255,15 @@ async def test_a_change_holds_for_all_servers_before_it_is_confirmed(redis: str)
 
 
 @in_loop
+async def test_the_speed_is_that_of_all_servers_and_of_those_that_join(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        assert (await first.send("PUT", "/_fakellm/speed", b'{"speed": 4}')).status == 200
+        async with served(redis_app(redis)) as (third,):
+            found = [json.loads((await each.send("GET", "/_fakellm/speed")).body) for each in (first, second, third)]
+    assert found == [{"speed": 4}] * 3
+
+
+@in_loop
 async def test_of_two_changes_at_once_none_is_lost(redis: str) -> None:
     body = json.dumps(MORE).encode()
     async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
@@ -257,7 +280,12 @@ async def test_of_two_changes_at_once_none_is_lost(redis: str) -> None:
 
 
 @in_loop
-async def test_redis_is_asked_once_for_what_counts_and_never_for_anything_else(redis: str) -> None:
+async def test_redis_is_asked_once_for_what_counts_and_never_for_anything_else(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless journals are written, for which no request waits: here, that is done once in a year."""
+    monkeypatch.setattr(journals, "BATCH_MILLISECONDS", 365 * 86_400_000)
+
     def calls() -> int:
         with Redis.from_url(redis) as direct:
             stats = direct.info("commandstats")
@@ -265,6 +293,7 @@ async def test_redis_is_asked_once_for_what_counts_and_never_for_anything_else(r
 
     async with served(redis_app(fresh(redis))) as (client,):
         await client.chat("number")
+        await client.send("GET", "/_fakellm/journal")
         before = calls()
         for _ in range(5):
             await client.chat("plain")
@@ -377,11 +406,8 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
 
 @in_loop
 async def test_what_is_not_shared_is_refused(redis: str) -> None:
-    limits = json.dumps({"limits": [{"per_minute": {"requests": 1}}], "rules": RULES}).encode()
     fault = b'{"fault": {"kind": "status", "status": 429}, "requests": 3}'
     async with served(redis_app(fresh(redis))) as (client,):
-        refused = await client.send("PUT", "/_fakellm/scenario", limits)
-        assert (refused.status, refused.code) == (400, "invalid_scenario")
         assert (await client.send("PUT", "/_fakellm/fault", fault)).code == "not_shared"
 
 
@@ -390,8 +416,7 @@ async def test_what_is_not_shared_is_refused(redis: str) -> None:
     [
         (["--state", "localhost"], 2, "such as redis://localhost:6379/0, got 'localhost'"),
         (["--state", "redis://localhost", "--workers", "2"], 2, "--state cannot be combined with --workers"),
-        (["--state", "redis://h", "--edit", "LIMITS"], 2, "--state cannot be combined with --edit"),
-        (["--state", "redis://h", "LIMITS"], 2, "servers with --state do not share what is used of 'limits'"),
+        (["--state", "redis://h", "--edit", "FILE"], 2, "--state cannot be combined with --edit"),
         (
             ["--state", "redis://:secret@127.0.0.1:1/3", "--port", "0"],
             1,
@@ -400,9 +425,9 @@ async def test_what_is_not_shared_is_refused(redis: str) -> None:
     ],
 )
 def test_what_cannot_be_started_is_refused(options: list[str], code: int, message: str, tmp_path: Path) -> None:
-    file = tmp_path / "limits.yaml"
-    file.write_text("limits: [{per_minute: {requests: 1}}]\nrules: [{reply: {content: Hi}}]\n")
-    result = CliRunner().invoke(command, [str(file) if each == "LIMITS" else each for each in options])
+    file = tmp_path / "scenario.yaml"
+    file.write_text("rules: [{reply: {content: Hi}}]\n")
+    result = CliRunner().invoke(command, [str(file) if each == "FILE" else each for each in options])
     assert (result.exit_code, message in result.output, "secret" in result.output) == (code, True, False), result.output
 
 
@@ -422,7 +447,8 @@ http {{
     client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
     uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
     upstream servers {{ server {first}; server {second}; }}
-    server {{ listen unix:{folder}/http.sock; location / {{ proxy_pass http://servers; proxy_buffering off; }} }}
+    proxy_buffering off; proxy_set_header Host $host;
+    server {{ listen unix:{folder}/http.sock; location / {{ proxy_pass http://servers; }} }}
 }}
 """
 
@@ -458,9 +484,10 @@ def behind_nginx(first: str, second: str, folder: Path) -> Iterator[str]:
 
 @in_loop
 async def test_two_servers_behind_nginx_behave_like_one(redis: str, tmp_path: Path) -> None:
-    """Streams too: the same bytes."""
+    """Streams too: the same bytes, and as much is left of quotas."""
+    limits = [{"per_minute": {"requests": 12, "tokens": 900}}, {"by": "key", "concurrent": 1}]
     file = tmp_path / "scenario.yaml"
-    file.write_text(fakellm.dump(SCENARIO))
+    file.write_text(fakellm.dump(fakellm.load({"scenario": "shared", "limits": limits, "rules": RULES})))
     options = [str(file), "--seed", "7", "--strict"]
     state = ["--state", fresh(redis)]
     requests = [body_of(messages=[{"role": "user", "content": each}], stream=True) for each in (*PROMPTS, *PROMPTS)]
@@ -476,9 +503,13 @@ async def test_two_servers_behind_nginx_behave_like_one(redis: str, tmp_path: Pa
             for body in requests:
                 expected, received = [await each.send("POST", "/v1/chat/completions", body) for each in (one, both)]
                 assert (received.status, received.body) == (expected.status, expected.body)
-            servers = [Client(direct, f"http://{each}") for each in (first, second)]
-            journals = [json.loads((await each.send("GET", "/_fakellm/journal")).body) for each in servers]
-    assert [len(each["entries"]) for each in journals] == [len(PROMPTS), len(PROMPTS)]
+                assert received.left == expected.left
+            found = [json.loads((await each.send("GET", "/_fakellm/journal")).body) for each in (one, both)]
+    rules, shared = [
+        [(entry["number"], entry["rule"], entry["reply"]["text"]) for entry in each["entries"]] for each in found
+    ]
+    assert shared == rules
+    assert len(rules) == len(requests)
 
 
 @in_loop

@@ -89,7 +89,10 @@ def test_a_script_without_further_replies_is_reported_and_counts_as_unmatched() 
     ask(app)
     answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
     error = json.loads(answer.plan.body)["error"]
-    assert error["message"] == ("The rule 'once' has sent all its replies to this request, and it sets `after: fail`.")
+    assert error["message"] == (
+        "The rule 'once' has sent all its replies to this request, and it sets `after: fail`. Add a reply, or find out "
+        "why the application sends the request again."
+    )
     assert (error["code"], entry.matched, dict(answer.plan.headers)["x-should-retry"]) == (
         "no_more_replies",
         False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fakellm import Reply, Rule, Scenario, ScenarioError, Step, Timing, When, dump, faults, load
 from fakellm.engine.entry import Entry
+from fakellm.engine.ruleset import Script
 from fakellm.engine.state import Limits
 from fakellm.faults import Times
 from fakellm.server.application import HttpRequest
@@ -151,3 +153,33 @@ def test_the_timing_of_a_scenario_is_that_of_the_replies_of_a_script() -> None:
     scenario = Scenario(rules=(Rule(script=(own, Step(Reply()))),), timing=Timing(first=2))
     (rule,) = scenario.named_rules()
     assert [step.timing.first for step in rule.script] == [9, 2]
+
+
+STEP_FAULTS = st.one_of(
+    st.none(),
+    st.builds(
+        faults.Status,
+        status=st.just(500),
+        times=st.one_of(st.none(), st.integers(1, 3)),
+        after=st.integers(0, 2),
+        rate=st.one_of(st.none(), st.just(0.5)),
+    ),
+)
+SEVERAL = st.lists(st.builds(Step, st.just(Reply(content="a")), fault=STEP_FAULTS), min_size=1, max_size=3)
+
+
+@settings(max_examples=200)
+@given(SEVERAL, st.sampled_from(["last", "cycle", "fail"]), st.booleans(), st.integers(1, 20), st.booleans())
+def test_attempts_that_are_alike_get_the_same(
+    steps: list[Step], after: Any, script: bool, number: int, stream: bool
+) -> None:
+    if script:
+        rule = Rule(script=tuple(steps))
+    else:
+        rule = Rule(steps[0].reply, fault=steps[0].fault, then=tuple(steps[1:]), after=after)
+    found = Script(rule)
+    attempts = [found.attempt(each, stream, 7, "digest") for each in range(1, 60)]
+    last = found.alike(number, stream)
+    assert last >= number
+    assert len(set(attempts[number - 1 : None if last == inf else int(last)])) == 1
+    assert [each is None for each in attempts] == [each > found.last(stream) for each in range(1, 60)]

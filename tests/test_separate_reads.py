@@ -21,8 +21,9 @@ from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from fakellm.wire.http.transfer import Transfer
 from tests.conftest import chat
-from tests.test_pacing import REQUEST, loop, serving
+from tests.test_pacing import REQUEST, serving
 from tests.test_record import wait_for
+from tests.virtual_time import loop
 from tests.virtual_time import run as in_virtual_time
 from tests.wrong_clients import JSON, Careful
 

@@ -22,6 +22,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.events import events_of
 from fakellm.apis.ollama.api import OLLAMA
 from fakellm.apis.protocol import Answer, Api
+from fakellm.apis.route import api_named
 from fakellm.apis.skeleton import Fill, fill, skeleton
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
@@ -29,10 +30,10 @@ from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
 from fakellm.engine.ruleset import Attempt, Ruleset
-from fakellm.engine.state import Cache
 from fakellm.faults import Whole
 from fakellm.fuzzing.strategies import completions, streams, variations
 from fakellm.generate import Generate
@@ -93,6 +94,21 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
             if response.head.status == 200:
                 rule = ruleset.script(0).at(Attempt())
                 assert response.plan.frames == tuple(render(rule, parse(body), 0).frames)
+
+
+@pytest.mark.parametrize("name", ["chat", "gemini", "messages", "ollama", "responses"])
+@pytest.mark.parametrize("text", ["100 % of 1, %b and %%", "{id} {created}", "{created}"])
+def test_a_whole_body_does_not_depend_on_those_before_it(name: str, text: str) -> None:
+    """Values that are drawn for it are found in the first body, whose text may contain the same."""
+    api: Any = api_named(name)
+    example = replace(api.parse(json.dumps(api.example()).encode(), {"anthropic-version": "2023-06-01"}), stream=False)
+    requests = [replace(example, body=example.body | {"x": number}) for number in range(3)]
+    habits = api.settings(Variation(), None, example, 0, False).habits
+    drawn = api.answer(Completion(()), requests[0], habits, 0, {}).drawn if name == "chat" else {"id": 1, "created": 2}
+    rule = Rule(name="a", reply=Reply(content=text.format(**drawn)))
+    memo = Memo(Cache(10**7), "a rule", fixed=True)
+    for request in requests:
+        assert render(rule, request, 0, api, memo) == render(rule, request, 0, api)
 
 
 @given(

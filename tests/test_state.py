@@ -14,9 +14,10 @@ import fakellm
 from fakellm import Reply, Rule, Step
 from fakellm.base.errors import RequestError
 from fakellm.engine.entry import Entry
+from fakellm.engine.memo import Cache
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
-from fakellm.engine.state import Cache, Limits, MemoryState
+from fakellm.engine.state import Limits, MemoryState
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest

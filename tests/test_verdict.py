@@ -248,6 +248,7 @@ BROKEN: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left", fault="stall")]),  # it timed out
     ("gave-up", lambda: [entry(1, 1.0, None)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 2.0)]),
+    ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "20"}, advanced=20), entry(2, 2.0, advanced=30)]),
     ("no-backoff", lambda: chain(0.01)),
     ("no-backoff", lambda: chain(0.5, 0.01, status=503)),
     ("no-backoff", lambda: chain(0.0, 0.0, status=None)),
@@ -264,6 +265,7 @@ BROKEN: list[tuple[str, Entries]] = [
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), result("call_1"))),
     ("unanswered-call", lambda: after_calls(assistant("call_1"), result("call_1"))),
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), {"role": "user", "content": "never mind"})),
+    ("unanswered-call", lambda: [entry(1, 1.0, messages=[USER, assistant("call_9"), USER])]),  # of a saved history
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic())),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thought("b3RoZXI=")))),
     ("dropped-reasoning", lambda: reasoned("responses", ENCRYPTED, to_responses())),
@@ -293,6 +295,9 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 503, messages=at("9:00")), entry(2, 1.5, messages=at("9:01"))]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 3.01)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "soon"}), entry(2, 2.0)]),
+    ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "20"}, advanced=5), entry(2, 1.1, advanced=25)]),
+    ("no-backoff", lambda: [entry(1, 1.0, 503), entry(2, 1.02, advanced=1)]),
+    ("no-jitter", lambda: [entry(number, 1.0 + number / 50, 503, advanced=5 * number) for number in range(1, 6)]),
     ("no-backoff", lambda: chain(0.0, status=None)),
     ("no-backoff", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.011)]),
     ("no-jitter", lambda: chain(1.0, 1.1, 1.2)),
@@ -308,6 +313,7 @@ KEPT: list[tuple[str, Entries]] = [
     ("unknown-call", lambda: reasoned("responses", REASONED, to_responses(previous_response_id="resp_1") | answered())),
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), result("call_2"), result("call_1"))),
     ("unanswered-call", lambda: after_calls({"role": "user", "content": "something else"})),
+    ("unanswered-call", lambda: [entry(1, 1.0, messages=[USER, assistant("call_9"), result("call_9"), USER])]),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thought("c2ln")))),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thinking=False))),
     ("dropped-reasoning", lambda: reasoned("responses", ENCRYPTED, to_responses({"type": "reasoning", "summary": []}))),

@@ -175,6 +175,17 @@ def shown(entry: fakellm.Entry) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in ("started", "ended", "late_ms", "headers")}
 
 
+def test_a_reply_that_stalls_at_once_is_read_before_its_client_leaves(pair: Pair) -> None:
+    rule = {"reply": {"content": "A b"}, "stream": {"split": "words"}, "fault": {"kind": "stall", "frame": 1}}
+    session = pair.several.session("stalled")
+    session.load({"rules": [rule]})
+    with closing(Client(pair.several)) as client:
+        client.begin("POST", f"/s/stalled{CHAT}", asks("Hi", stream=True))
+        (entry,) = session.wait_for(outcome="stalled")
+    assert (entry.reply.kept, entry.reply.whole) == (True, False)
+    session.reset()
+
+
 def test_a_change_of_the_scenario_holds_for_all_workers_once_it_is_answered(pair: Pair) -> None:
     path = "/s/changed"
     for number in range(6):

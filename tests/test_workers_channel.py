@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.engine.entry import Entry, Kept
+from fakellm.scenarios.loader import load
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
+from fakellm.server.workers import reports as reports_module
 from fakellm.server.workers.channel import Channel, long
 from fakellm.server.workers.reports import Reports, SessionName
+from tests.conftest import chat, respond
 from tests.loop_turns import loop_turns, measured
 from tests.test_workers_owner import CHAT, link_of, served
 from tests.test_workers_owner import joined as worker_of
@@ -108,5 +114,32 @@ def test_very_many_entries_hold_up_neither_their_worker_nor_the_owner() -> None:
             await server.owner.staging.flush()
         assert [entry.started for entry in server.app.session("").journal] == [*range(MANY)]
         turns.check(MOST)
+
+    asyncio.run(example())
+
+
+def test_a_reply_that_is_sent_over_time_stays_with_its_worker_until_a_journal_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would have to be made a second time, for nobody."""
+    monkeypatch.setattr(reports_module, "SENT_SECONDS", 0.0)
+    rules = "rules: [{when: {user: slow}, reply: {content: A b}, timing: {gap: 1}}, {reply: {content: Hi}}]"
+
+    async def example() -> None:
+        received = asyncio.Queue[list[int]]()
+        handlers = {
+            "reports": lambda _: None,
+            "replies": lambda replies: received.put_nowait([number for number, _ in replies]),
+        }
+        app, worker = App(load(rules)), Channel({}, lambda: None)
+        async with joined(worker, Channel(handlers, lambda: None)):
+            reports = Reports(worker, 10**6)
+            for text in ("slow", "a", "slow", "b"):
+                sent = chat(messages=[{"role": "user", "content": text}], stream=True)
+                response = respond(app, HttpRequest("POST", CHAT, sent))
+                reports.add(SessionName("", 1), Entry("POST", CHAT, Kept(sent, response=response)))
+            assert await received.get() == [4, 2]
+            await reports.send(0, replies=True)
+            assert [await received.get(), await received.get()] == [[3], [1]]
 
     asyncio.run(example())

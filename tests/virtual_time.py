@@ -11,6 +11,8 @@ import asyncio
 import selectors
 import socket
 from collections.abc import Coroutine
+from contextlib import chdir
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -54,7 +56,15 @@ class Listening(socket.socket):
         return "unix", 0
 
 
+def loop() -> VirtualLoop:
+    """The loop that runs."""
+    running = asyncio.get_running_loop()
+    assert isinstance(running, VirtualLoop)
+    return running
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine, which runs in such a loop."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    """The result of a coroutine, which runs in such a loop, and in a folder of its own, where servers listen: the path of
+    a socket has at most some hundred characters."""
+    with TemporaryDirectory() as folder, chdir(folder), asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

@@ -130,7 +130,7 @@ def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
 def memo_key(answer: Answer[Any]) -> Hashable:
     """What answers have in common that differ only in what `filled` fills in: which values are drawn for them, and
     whether their tokens are counted."""
-    fixed = tuple((name, value if name == "model" or not value else True) for name, value in answer.drawn.items())
+    fixed = tuple([(name, value if name == "model" or not value else True) for name, value in answer.drawn.items()])
     return answer.completion.usage is not None, fixed
 
 

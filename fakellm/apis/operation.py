@@ -64,6 +64,10 @@ class Keeper(Protocol):
         """Whether a request may continue something that is kept."""
         ...
 
+    def part(self, kept: Any, body: bytes) -> Any:
+        """Of what is kept, at least all that a request with this body may continue."""
+        ...
+
     def deferred(self, body: bytes) -> bool:
         """Whether the client may get something else at once than the reply: see `at_once`."""
         ...

@@ -90,6 +90,22 @@ class Source:
         return self._name + count.to_bytes(8, "big")
 
 
+class DrawnError(Exception):
+    """Something was drawn from NothingDrawn."""
+
+
+class NothingDrawn(Source):
+    """A source from which nothing may be drawn."""
+
+    __slots__ = ()
+
+    def draw(self, name: Name, make: Callable[[Source], T]) -> T:
+        raise DrawnError
+
+    def _next(self) -> bytes:
+        raise DrawnError
+
+
 @cache
 def _letters(alphabet: str) -> tuple[bytes, bytes]:
     """The character that each byte stands for, and the last bytes, which would make the first characters likelier."""

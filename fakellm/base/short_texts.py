@@ -4,7 +4,7 @@ the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
@@ -23,14 +23,11 @@ def cached_if_short(entries: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
         @wraps(function)
         def call(*values: P.args, **named: P.kwargs) -> T:
-            if any(map(_is_long, values)):
-                return function(*values, **named)
+            for value in values:
+                if value.__class__ is str and value[MOST:]:
+                    return function(*values, **named)
             return kept(*values, **named)  # type: ignore[arg-type] # they are hashable
 
         return call
 
     return decorate
-
-
-def _is_long(value: Hashable) -> bool:
-    return isinstance(value, str) and len(value) > MOST

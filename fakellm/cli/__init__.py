@@ -40,10 +40,9 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
         except click.UsageError as error:
-            from fakellm.cli.mistakes import explain  # not above: it is seldom needed
+            from fakellm.cli.beside.mistakes import explained  # not above: it is seldom needed
 
-            explain(error)
-            raise
+            raise explained(error) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from time import monotonic_ns, time_ns  # noqa: TID251 # only where minutes are to pass: --real-time
@@ -112,7 +113,7 @@ def _passing() -> Time:
     "--state",
     "redis",
     metavar="redis://HOST",
-    help="Share sessions and counts of attempts with other servers in this Redis.",
+    help="Share sessions, counts of attempts, quotas and journals with other servers in this Redis.",
 )
 @click.option(
     "--real-time",
@@ -120,6 +121,12 @@ def _passing() -> Time:
     help="Let the minutes and days of `limits:` pass, instead of only when POST /_fakellm/advance is called.",
 )
 @click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
+@click.option(
+    "--scenario-line",
+    is_flag=True,
+    hidden=True,
+    help="Serve the scenario in the first line of standard input, as JSON. For `fakellm.spawn`.",
+)
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -137,6 +144,7 @@ def command(
     workers: int,
     redis: str | None,
     edit: bool,
+    scenario_line: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
@@ -175,6 +183,10 @@ def command(
 
         reading = None
         scenario = None if timing == AT_ONCE else Scenario(name="generated", timing=timing, rules=())
+        if scenario_line:
+            from fakellm.scenarios.loader import parse
+
+            scenario = parse(sys.stdin.buffer.readline().decode(), "scenario")
         if scenarios:  # else nothing reads YAML
             from fakellm.cli.beside.reload import Files, follow
             from fakellm.scenarios.loader import read
@@ -190,14 +202,15 @@ def command(
         make = partial(App, scenario, **common)
         app: App
         if redis:
-            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, url=redis, **common))
+            common |= {"url": redis, "real_time": real_time}
+            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, **common))
         elif workers == 1:
             app = make(time=time)
         else:
             app, options["supervised"] = several(workers, level, limits, time, make)
     what = (
         f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
-        if reading and scenario
+        if (reading or scenario_line) and scenario
         else "serves generated replies"
     )
     if reading is None or redis:  # a file that changes would change only this server

@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
-from functools import lru_cache
+from contextlib import suppress
 from hashlib import blake2b
 from math import inf
 from typing import Any
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.protocol import InexpressibleError
-from fakellm.apis.refuser import Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
-from fakellm.base.json_text import JSON, dumps, writable
+from fakellm.base.json_text import dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.base.words.count import count
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
-from fakellm.engine.memo import FORGETFUL, Memo
+from fakellm.engine.memo import FORGETFUL, Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
-from fakellm.engine.response import Response, Work, respond
+from fakellm.engine.response import Response, Work, refusal, respond, signed
 from fakellm.engine.ruleset import Attempt, Ruleset
-from fakellm.engine.state import Cache
+from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
 
@@ -127,21 +124,45 @@ class Engine:
         match, request = None if continued else self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read), url)
+            length = len(body)
             if continued:
-                request = self._continued(request, continued, route)
-                key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            if most < inf and self.ruleset.slow(request, len(body), most):
+                request = self._continued(request, continued, route, most)
+                key, length = _continued_key(key, request), sys.maxsize
+            if most < inf and self.ruleset.slow(request, length, most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, url, key, request)
 
-    def _continued(self, request: Request, continued: Callable[[Request], Request], route: Route) -> Request:
+    def matched(
+        self,
+        match: Match,
+        body: bytes,
+        route: Route,
+        headers: Mapping[str, str],
+        url: str,
+        continued: Callable[[Request], Request] | None,
+    ) -> Matched:
+        """A request with what `match` has found for it in another process."""
+        read = self.ruleset.headers(headers)
+        key: Hashable = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
+        request = route.parse(body, dict(read), url)
+        if continued:
+            with suppress(RequestError):  # the rule names what is not kept
+                request = continued(request)
+            key = _continued_key(key, request)
+        return Matched(match, body, route, read, url, key, request)
+
+    def _continued(
+        self, request: Request, continued: Callable[[Request], Request], route: Route, most: float
+    ) -> Request:
         """The whole request of one that continues another. If that is not kept, the request as it is, provided that
-        the rule it matches names what it continues. Raises RequestError."""
+        the rule it matches names what it continues. Raises RequestError, and LongWorkError as `match`."""
         try:
             return continued(request)
         except RequestError:
+            if most < inf and self.ruleset.slow(request, sys.maxsize, most):
+                raise LongWorkError from None
             rule = self.ruleset.match(request)
             conditions = {} if rule is None else self.ruleset.rules[rule].when.body
             if route.keeper and route.keeper.refers(dumps(conditions).encode("utf-8", "surrogatepass")):
@@ -232,15 +253,23 @@ class Engine:
         return Work(lambda: function(request), then)
 
     def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, attempt: Attempt) -> Response:
+        place = matched.match.rule or 0
         try:
             resolved = filled(reply, request, attempt.number)
+            if self.strict and (calls := self._repeated(place, resolved, request)):
+                return self._refused(_endless(rule, calls), matched)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
             response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
-        unused = self.ruleset.script(matched.match.rule or 0).without_effect(attempt, matched.route)
+        unused = self.ruleset.script(place).without_effect(attempt, matched.route)
         return replace(response, without_effect=unused) if unused else response
+
+    def _repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
+        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
+        names = () if self.ruleset.rules[place].script else repeated_calls(request)
+        return names if {*names} & {call.name for call in reply.tool_calls} else ()
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         if self._vary:
@@ -264,7 +293,10 @@ class Engine:
     def _exhausted(self, place: int, number: int, stream: bool) -> RequestError:
         """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
         rule = self.ruleset.rules[place]
-        message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
+        message = (
+            f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`. Add a reply, "
+            "or find out why the application sends the request again."
+        )
         if rule.script:
             length = self.ruleset.script(place).length(stream)
             message = (
@@ -276,6 +308,22 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+
+
+def _continued_key(key: Hashable, request: Request) -> Hashable:
+    """The key of a request in the cache that continues another; `key`: without what it continues."""
+    return key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
+    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
+    message = (
+        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
+        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
+        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
+        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
+    )
+    return RequestError(400, message, "endless_loop")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
@@ -290,29 +338,3 @@ def _returned(result: Callable[[], Any]) -> Any:
         return result()
     except BaseException as error:  # whatever a function may raise: that of `pytest.fail` is not an Exception
         raise ReplyError(f"its function raised {shown(error)}") from error
-
-
-def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
-    """The response with `value`, which depends on no rule; `requested` identifies the request."""
-    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
-    return respond(signed(plan, seed, "generated", requested, route), rule="generated")
-
-
-def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
-    """The response that refuses a request, in the error shape of the API that its route belongs to."""
-    requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
-
-
-@lru_cache(maxsize=256)
-def _quoted(rule: str) -> str:
-    return quote(rule, safe=" #+/:")
-
-
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
-    """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
-    signature.append(("x-fakellm-seed", str(seed)))
-    own = {name.lower() for name, _ in plan.headers}
-    others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
-    return replace(plan, headers=(*plan.headers, *signature, *others))

@@ -154,6 +154,8 @@ class Entry(Struct, gc=False):
     on the same machine."""
     ended: float | None = None
     """When the reply ended, however it did, on the same clock; null while it is under way."""
+    advanced: float = 0.0
+    """How many seconds `advance` had let pass in the session before the request arrived."""
     reply: SentReply = SentReply()
     """What was sent."""
 

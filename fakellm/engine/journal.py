@@ -18,6 +18,10 @@ MOST_PACED = 100
 garbage collector would have to look again and again."""
 
 
+_NAME_BYTES = 150
+"""Bytes that the name of a rule counts for besides its characters."""
+
+
 class Journal:
     """The last entries of one session, in the order in which their requests arrived."""
 
@@ -28,17 +32,20 @@ class Journal:
         """Of each entry the size, and the response that is kept."""
         self.count = 0
         """How many entries have been added."""
+        self.advanced = 0.0
+        """How many seconds `advance` has let pass: new entries have this number."""
         self.dropped_unmatched = 0
         """How many entries without a match have been dropped."""
         self.dropped_rules: set[str] = set()
         """The rules that answered the requests of dropped entries."""
+        self._names_size = 0
         self.gone = 0
         """How many dropped entries the shelf still has in its order; only the shelf changes it."""
 
     def add(self, entry: Entry) -> None:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
         self.count += 1
-        entry.number = self.count
+        entry.number, entry.advanced = self.count, self.advanced
         if self._entries:
             share(entry, self._entries[-1])
         self._entries.append(entry)
@@ -49,17 +56,23 @@ class Journal:
 
     def remeasure(self, entry: Entry) -> None:
         """Must be called after the request, the explanation or the reply of an entry has changed."""
-        place = entry.number - self.dropped - 1
-        if 0 <= place < len(self._entries) and self._entries[place] is entry:
+        if self.has(entry):
+            place = entry.number - self._entries[0].number
             size, before = self._sizes[place]
             response, more = self._counted(entry)
             self._sizes[place] = size_of(entry), response
             self._shelf.resized(self._sizes[place][0] - size + more - self._shelf.unshared(before))
 
+    def has(self, entry: Entry) -> bool:
+        """Whether this entry is in the journal now."""
+        place = entry.number - self._entries[0].number if self._entries else -1
+        return 0 <= place < len(self._entries) and self._entries[place] is entry
+
     def close(self) -> None:
         """Drops all entries; the journal must not be used again."""
         while self._entries:
             self.drop()
+        self._shelf.resized(-self._names_size)
 
     def drop(self) -> None:
         """Drops the oldest entry. If its reply is under way, the server still has the entry, but not the request."""
@@ -67,10 +80,13 @@ class Journal:
         if entry.under_way:
             entry.request = None
         self.dropped_unmatched += not entry.matched
-        if entry.rule is not None:
-            self.dropped_rules.add(entry.rule)
         size, response = self._sizes.popleft()
-        self._shelf.dropped(self, entry, size + self._shelf.unshared(response))
+        size += self._shelf.unshared(response)
+        if entry.rule is not None and entry.rule not in self.dropped_rules:
+            self.dropped_rules.add(entry.rule)
+            self._names_size += len(entry.rule) + _NAME_BYTES
+            size -= len(entry.rule) + _NAME_BYTES
+        self._shelf.dropped(self, entry, size)
 
     def _counted(self, entry: Entry) -> tuple[Response | None, int]:
         """The response that is kept with an entry, and how many bytes more are kept for it. Counts that the entry has

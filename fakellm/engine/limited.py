@@ -19,9 +19,9 @@ from fakellm.apis.variation import Variation
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.validation import FieldError, shortened
 from fakellm.engine.complete import complete
-from fakellm.engine.engine import Engine, Matched, signed
+from fakellm.engine.engine import Engine, Match, Matched
 from fakellm.engine.resolve import filled
-from fakellm.engine.response import Response, respond
+from fakellm.engine.response import Response, respond, signed
 from fakellm.faults import ResponseFault
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand, Standing, Unit, seconds
@@ -76,6 +76,17 @@ def spent(engine: Engine, matched: Matched, number: int, most: float = inf) -> S
     except (RequestError, ReplyError, FieldError, InexpressibleError):
         return None
     return replace(nothing, input=usage.input, output=usage.output) if usage else nothing
+
+
+def alike(engine: Engine, match: Match, number: int) -> float:
+    """The last of the attempts from this number on that are known to use up the same; infinity if all do."""
+    if match.rule is None:
+        return inf
+    script = engine.ruleset.script(match.rule)
+    if any(each.tokens for each in engine.limits):
+        return script.alike(number, match.stream)
+    last = script.last(match.stream)
+    return last if number <= last else inf
 
 
 def demands(limits: Sequence[RateLimit], spent: Spent, key: str) -> tuple[Demand, ...]:

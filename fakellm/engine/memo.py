@@ -5,13 +5,40 @@ Only a memory of pure functions: with or without it, a reply has the same bytes.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from sys import getsizeof
-from typing import TypeVar
-
-from fakellm.engine.state import Cache
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class Cache:
+    """Values computed for earlier requests, at most this many bytes; the least recently used are dropped."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the least recently used first
+        self.size = 0
+        """How many bytes its values take, as their sizes were stated."""
+
+    def find(self, key: Hashable) -> Any:
+        """The value under this key, or None."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
+
+    def keep(self, key: Hashable, value: Any, size: int) -> None:
+        """Keeps a value of this size, unless it is larger than the whole cache."""
+        if size > self.most_bytes:
+            return
+        before = self._kept.pop(key, None)
+        self.size += size - (before[1] if before else 0)
+        while self.size > self.most_bytes:
+            self.size -= self._kept.popitem(last=False)[1][1]
+        self._kept[key] = (value, size)
 
 
 class Memo:

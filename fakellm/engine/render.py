@@ -6,15 +6,18 @@ API by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from sys import getsizeof
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Failure
+from fakellm.apis.events import memo_key
+from fakellm.apis.protocol import Answer, Failure, Values
 from fakellm.apis.route import CHAT, Route
-from fakellm.base.seed import Source
+from fakellm.base.seed import DrawnError, NothingDrawn, Source
 from fakellm.engine.complete import answered, values_of, with_prompt
 from fakellm.engine.memo import FORGETFUL, Memo
 from fakellm.engine.stream import duration, stream
@@ -84,7 +87,9 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
     else:
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
         kind = route.content_type(habits, False)
-        plan = Plan(200, (("Content-Type", kind),), due(route.whole(answer), delay, rule.timing.step))
+        alike = memo.fixed and answer.completion is completion and answer.habits is habits
+        body = _filled(answer, route, memo) if alike else route.whole(answer)
+        plan = Plan(200, (("Content-Type", kind),), due(body, delay, rule.timing.step))
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
@@ -102,6 +107,67 @@ def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
     ours = {name.lower() for name in headers}
     kept = (header for header in plan.headers if header[0].lower() not in ours)
     return replace(plan, headers=(*kept, *headers.items()))
+
+
+class _Form(Struct, frozen=True):
+    """The bodies of all replies with the same completion, as a format of drawn values: of these names, in this order.
+    Without a text, each body must be written by itself."""
+
+    text: bytes = b""
+    names: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return 500 + len(self.text)
+
+    def filled(self, drawn: Values) -> bytes:
+        return self.text % tuple([str(drawn[name]).encode() for name in self.names])
+
+
+def _filled(answer: Answer[Any], route: Route, memo: Memo) -> bytes:
+    """The body of an answer that differs from others of its rule only in what is drawn and in the prompt's tokens."""
+    usage = answer.completion.usage
+    key = "whole", memo_key(answer), usage and usage.input
+    body = b""
+
+    def make() -> _Form:
+        nonlocal body
+        body = route.whole(answer)
+        return _form(answer, route, body)
+
+    form = memo.get(key, make, lambda form: form.size)
+    return body or (form.filled(answer.drawn) if form.text else route.whole(answer))
+
+
+def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
+    """The form of a body, in which drawn values are taken for gaps wherever they are. It must give the body with quite
+    other values too: it does not if something else is drawn, or made of them. A long body has none."""
+    if len(body) > _LONG:
+        return _Form()
+    drawn = {name: value for name, value in answer.drawn.items() if value and name != "model"}
+    if not {int, str}.issuperset(map(type, drawn.values())):
+        return _Form()
+    names = {str(value).encode("utf-8", "surrogatepass"): name for name, value in drawn.items()}
+    gap = b"|".join(map(re.escape, names)) or b"(?!)"
+    parts = re.split(b"(%b)" % gap, body)
+    texts = [text.replace(b"%", b"%%") for text in parts[::2]]
+    form = _Form(b"%b".join(texts), tuple(names[value] for value in parts[1::2]))
+    others = {**answer.drawn, **{name: _other(value) for name, value in drawn.items()}}
+    try:
+        alike = form.filled(others) == route.whole(replace(answer, drawn=others, source=NothingDrawn(0)))
+    except DrawnError:
+        return _Form()
+    return form if alike else _Form()
+
+
+def _other(value: int | str) -> int | str:
+    """A value of the same kind and length that has nothing in common with this one."""
+    return int(str(value).translate(_OTHER)) if isinstance(value, int) else value[::-1]
+
+
+_OTHER = str.maketrans("0123456789", "9876543210")
+_LONG = 64 * 1024
+"""Bytes of a body that takes longer to write twice than is saved for the few requests that it may ever answer."""
 
 
 def _size(completion: Completion) -> int:

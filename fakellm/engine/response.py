@@ -6,14 +6,21 @@ They are only values. `server` performs them; nothing here knows a socket, a clo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.refuser import Refuser
+from fakellm.apis.route import CHAT, Route
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.wire.http.http1 import Burst, body_in, bursts, frames_in
 from fakellm.wire.on_demand import OnDemand
-from fakellm.wire.plan import Plan
+from fakellm.wire.plan import Frame, Plan
 
 
 class Response(Struct, frozen=True):
@@ -56,9 +63,10 @@ class Response(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes: the bytes to write, and Python's objects around them."""
-        if isinstance(self.bursts, OnDemand):
-            return 2_000 + self.bursts.size
-        return 2_000 + sum(len(burst.data) + 150 for burst in self.bursts)
+        bursts = self.bursts
+        if not isinstance(bursts, tuple) and isinstance(bursts, OnDemand):  # what is abstract is slow to check
+            return 2_000 + bursts.size
+        return 2_000 + sum([len(burst.data) + 150 for burst in bursts])
 
     @property
     def plan(self) -> Plan:
@@ -128,8 +136,8 @@ Outcome = Response | Release | Pace | Relay | Watch | Work
 
 
 def give_up(outcome: Outcome) -> None:
-    """Must be called for work that gives no response."""
-    if isinstance(outcome, Work) and outcome.ended:
+    """Must be called for work that gives no response, and for a response that is not sent."""
+    if isinstance(outcome, (Work, Response)) and outcome.ended:
         outcome.ended()
 
 
@@ -140,3 +148,29 @@ def changed(
     if isinstance(outcome, Response):
         return change(outcome)
     return replace(outcome, then=lambda result: change(outcome.then(result)), ended=ended or outcome.ended)
+
+
+def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
+    """The response with `value`, which depends on no rule; `requested` identifies the request."""
+    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
+    return respond(signed(plan, seed, "generated", requested, route), rule="generated")
+
+
+def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
+    """The response that refuses a request, in the error shape of the API that its route belongs to."""
+    requested = blake2b(body, digest_size=16).hexdigest()
+    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
+
+
+@lru_cache(maxsize=256)
+def _signature(seed: int, rule: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers that name a rule and the seed."""
+    named = (("x-fakellm-rule", quote(rule, safe=" #+/:")),) if rule else ()
+    return (*named, ("x-fakellm-seed", str(seed)))
+
+
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
+    """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
+    own = {name.lower() for name, _ in plan.headers}
+    others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
+    return replace(plan, headers=(*plan.headers, *_signature(seed, rule), *others))

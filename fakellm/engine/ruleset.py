@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import accumulate
+from math import inf
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +37,7 @@ class Script:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
+        self._counted_by = rule.counted_by
         self._steps = rule.steps
         self._rules: dict[tuple[int, bool], Rule] = {}
         self._without_effect: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -53,8 +55,8 @@ class Script:
 
     def count(self, number: int, digest: str) -> tuple[Hashable, ...]:
         """The key of the count, within a session, that a request with this digest adds to; `number`: the rule's."""
-        keys = {"request": (number, digest), "rule": (number,), "session": ()}
-        return keys[self._rule.counted_by]
+        by = self._counted_by
+        return (number, digest) if by == "request" else (number,) if by == "rule" else ()
 
     def length(self, stream: bool) -> int:
         """How many attempts the replies are for, including the first attempt of the last reply."""
@@ -75,6 +77,25 @@ class Script:
         place -= ends[step - 1] if step else 0
         faulty = fault is None or (fault.applies_to(place) and fault.is_drawn(seed, digest, number))
         return Attempt(step, faulty, number if self._numbered else 1)
+
+    def last(self, stream: bool) -> float:
+        """The last attempt that gets a reply; infinity if every attempt gets one."""
+        return self._ends[stream][-1] if self._rule.after == "fail" or self._rule.script else inf
+
+    def alike(self, number: int, stream: bool) -> float:
+        """The last of the attempts from this number on that are known to get the same reply; infinity if all do."""
+        if self._numbered or any(step.fault and step.fault.rate is not None for step in self._steps):
+            return number
+        ends, cycles = self._ends[stream], self._rule.after == "cycle"
+        place = (number - 1) % ends[-1] if cycles else number - 1
+        if place >= ends[-1]:
+            return inf
+        step = bisect_right(ends, place)
+        start, bounds = ends[step - 1] if step else 0, [ends[step]]
+        if fault := self._steps[step].fault:
+            bounds += [start + fault.after, start + fault.after + (fault.most or 0)]
+        end = min(each for each in bounds if each > place)
+        return inf if end == ends[-1] and not cycles and self.last(stream) == inf else number + end - place - 1
 
     def at(self, attempt: Attempt) -> Rule:
         """The rule with only the reply for this attempt."""

@@ -83,6 +83,18 @@ class Admission(NamedTuple):
     give_back: Callable[[], None] | None
 
 
+class Attempted(NamedTuple):
+    """What an attempt gets of the quotas of its session; it is counted if they allow it. `admission`: None if it is not
+    known what the attempt with this number demands; then nothing has changed."""
+
+    attempt: AttemptCount
+    admission: Admission | None
+
+
+Demands = Callable[[int], Sequence[Demand] | None]
+"""What the attempt with this number demands of quotas; None if that is not known."""
+
+
 class Session(Protocol[Content]):
     """One session: its content, its journal, what APIs keep of its replies, its counts of attempts, and its quotas."""
 
@@ -103,8 +115,15 @@ class Session(Protocol[Content]):
     def take(self, demands: Sequence[Demand]) -> Admission | Awaitable[Admission]:
         """Takes what a request demands of the quotas of the session, if it fits into all of them, in one step."""
 
-    def advance(self, milliseconds: int) -> int:
-        """Lets so much time pass for the quotas; returns how much has passed in all."""
+    def count_within(
+        self, key: tuple[Hashable, ...], demands: Demands, until: Callable[[int], float]
+    ) -> Attempted | Awaitable[Attempted]:
+        """Takes what the next attempt under these values demands, and counts it if that fits, in one step. `until`: the
+        last of the attempts from this one on that demand the same."""
+
+    def advance(self, milliseconds: int) -> int | Awaitable[int]:
+        """Lets so much time pass for the quotas; returns how much has passed in all. Raises RequestError if the session
+        cannot be kept."""
 
     @property
     def own(self) -> bool:
@@ -223,8 +242,20 @@ class MemorySession(Generic[Content]):
         # What gives it back keeps no session alive.
         return Admission(standing, partial(self._quotas.give_back, self._tally, held) if held else None)
 
+    def count_within(self, key: tuple[Hashable, ...], demands: Demands, until: Callable[[int], float]) -> Attempted:
+        last, forgotten = self.counted(*key)
+        count = AttemptCount(last + 1, forgotten)
+        found = demands(count.number)
+        if found is None:
+            return Attempted(count, None)
+        admission = self.take(found)
+        if admission.standing.allowed:
+            self.count(*key)
+        return Attempted(count, admission)
+
     def advance(self, milliseconds: int) -> int:
         self._advanced += milliseconds
+        self.journal.advanced = self._advanced / 1_000
         return self._advanced
 
     @contextmanager
@@ -315,31 +346,3 @@ class MemoryState(Generic[Content]):
             "(max_sessions in Python)."
         )
         raise RequestError(503, message, "too_many_sessions")
-
-
-class Cache:
-    """Values computed for earlier requests, at most this many bytes; the least recently used are dropped."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the least recently used first
-        self.size = 0
-        """How many bytes its values take, as their sizes were stated."""
-
-    def find(self, key: Hashable) -> Any:
-        """The value under this key, or None."""
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        self._kept.move_to_end(key)
-        return kept[0]
-
-    def keep(self, key: Hashable, value: Any, size: int) -> None:
-        """Keeps a value of this size, unless it is larger than the whole cache."""
-        if size > self.most_bytes:
-            return
-        before = self._kept.pop(key, None)
-        self.size += size - (before[1] if before else 0)
-        while self.size > self.most_bytes:
-            self.size -= self._kept.popitem(last=False)[1][1]
-        self._kept[key] = (value, size)

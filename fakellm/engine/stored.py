@@ -56,6 +56,22 @@ class SessionStore:
         self._shelf.cleared(self)
 
 
+class StoreDraft:
+    """What a store may become, while a thread works on it: `before` and `after`."""
+
+    def __init__(self, kept: Any) -> None:
+        self.before = self.after = kept
+
+    def read(self) -> Any:
+        """What would be kept now."""
+        return self.after
+
+    def write(self, before: Any, after: Any) -> bool:
+        """Keeps `after`: nobody else changes a draft."""
+        self.after = after
+        return True
+
+
 class StoreShelf:
     """The stores of all sessions, of at most `most_bytes` together: those written to longest ago are cleared first."""
 

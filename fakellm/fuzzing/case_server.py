@@ -5,6 +5,8 @@ The server runs in a thread of this process.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from fakellm.apis.route import CHAT, Route
@@ -117,12 +119,15 @@ class CaseServer:
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers every request, and the deadline applies. Call `finish` once the client has
         returned."""
-        self._app.load("", Scenario(rules=(rule,)), False)
-        self._app.plans = []
-        self._app.requested = ""
+        self._hosted.change(partial(self._load, rule))  # a client that gave up may still be answered in that thread
         self.late = False
         self._case += 1
         self._waiting = True
+
+    def _load(self, rule: Rule) -> None:
+        self._app.load("", Scenario(rules=(rule,)), False)
+        self._app.plans = []
+        self._app.requested = ""
 
     def finish(self) -> None:
         """The client has returned. Raises ServerError if the server itself failed, which is not the client's fault."""

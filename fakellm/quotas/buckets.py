@@ -30,16 +30,12 @@ class Quotas:
         """Takes what a request demands of the quotas of `owner`, at a time in milliseconds; nothing if it does not fit
         into each of them."""
         uses = [self._use((owner, each.key), each, now) for each in demands]
-        over = [
-            use + each.amount * _scale(each) - each.limit * _scale(each)
-            for use, each in zip(uses, demands, strict=True)
-        ]
-        if any(each > 0 for each in over):
-            return tuple(_left(each, use, more) for each, use, more in zip(demands, uses, over, strict=True))
+        if any(_over(each, use) > 0 for use, each in zip(uses, demands, strict=True)):
+            return left(demands, uses, False)
         after = [use + each.amount * _scale(each) for use, each in zip(uses, demands, strict=True)]
         for each, use in zip(demands, after, strict=True):
             self._keep((owner, each.key), each, use, now)
-        return tuple(_left(each, use, 0) for each, use in zip(demands, after, strict=True))
+        return left(demands, after, True)
 
     def give_back(self, owner: Hashable, demands: Sequence[Demand]) -> None:
         """Gives back what a request has held, after its reply has ended."""
@@ -65,6 +61,17 @@ class Quotas:
             self._held[place] = use
         else:
             del self._held[place]
+
+
+def left(demands: Sequence[Demand], uses: Sequence[int], fits: bool) -> tuple[Left, ...]:
+    """What is left of each quota. `uses`: what is used of it, in units times its period, or in units if it has none;
+    with what the request has taken, if it fits."""
+    return tuple(_left(each, use, 0 if fits else _over(each, use)) for each, use in zip(demands, uses, strict=True))
+
+
+def _over(demand: Demand, use: int) -> int:
+    """By how much a request exceeds a quota of which this is used."""
+    return use + (demand.amount - demand.limit) * _scale(demand)
 
 
 def _scale(demand: Demand) -> int:

@@ -17,12 +17,12 @@ from msgspec import Meta, Struct
 
 from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
-from fakellm.base.secrets.names import secret_field, secret_header
+from fakellm.base.short_texts import MOST, cached_if_short
 from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
-from fakellm.scenarios.mistakes.patterns import pattern_of, with_brackets
+from fakellm.scenarios.mistakes.difference import Difference, note
 
 
 class Pattern(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,57 +112,6 @@ class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
                 _check_regex(expected["regex"], ("body", path))
 
 
-class Difference(Struct, frozen=True):
-    """One value of a request that a `when` does not match."""
-
-    field: str
-    expected: Any
-    actual: Any
-    note: str = ""
-
-    @property
-    def values(self) -> tuple[str, str]:
-        """The expected and the actual value as messages show them, without secrets."""
-        if _is_secret(self.field):
-            return "a secret", "None" if self.actual is None else "a secret"
-        return shortened(self.expected), shortened(self.actual)
-
-    def __str__(self) -> str:
-        if _is_secret(self.field):
-            return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
-        if self.expected == "" and self.actual is None:  # every text contains it
-            return f"{self.field}: expected any text, got none"
-        return "{}: expected {}, got {}{}".format(self.field, *self.values, self._near)
-
-    @property
-    def _near(self) -> str:
-        """What a text lacks that is nearly the expected one, and what a value of the wrong place should be."""
-        if self.note:
-            return f" ({self.note})"
-        if self.field.startswith("body.") and self.actual is None and (path := with_brackets(self.field[5:])):
-            return f" (an item of a list is written in brackets: {path})"
-        if self.field == "message" and isinstance(self.expected, str) and isinstance(self.actual, tuple):
-            return next(filter(None, (pattern_of(self.expected, text) for text in self.actual)), "")
-        if not isinstance(self.expected, str) or not isinstance(self.actual, str):
-            return ""
-        if self.field == "model" and self.expected and self.actual.startswith(self.expected):
-            return f" (the whole name must match: {shortened(self.expected + '*')})"
-        expected, actual = self.expected.lower(), self.actual.lower()
-        contained = self.field in ("user", "system") or self.field.startswith(("result.", "headers."))
-        same = expected in actual if contained else expected == actual
-        if same:
-            return " (differs only in case)"
-        return pattern_of(self.expected, self.actual) if contained else ""
-
-
-def _is_secret(field: str) -> bool:
-    """Whether the values of a condition are keys, tokens or passwords, by the name of the header or field."""
-    block, _, name = field.partition(".")
-    if block == "headers":
-        return secret_header(name)
-    return block == "body" and any(isinstance(step, str) and secret_field(step) for step in path_of(name))
-
-
 class Check(NamedTuple):
     """One condition of a `when`: how to read its value from a request, and whether a value matches."""
 
@@ -175,7 +124,8 @@ class Check(NamedTuple):
 def checks(when: When) -> Iterator[Check]:
     """The conditions of `when`, in the order of its fields."""
     if when.model is not None:
-        yield Check("model", when.model, attrgetter("model"), _glob(when.model))
+        glob = _new_glob if when.model[MOST:] else _glob
+        yield Check("model", when.model, attrgetter("model"), glob(when.model))
     if when.turn is not None:
         yield Check("turn", when.turn, attrgetter("turn"), when.turn.__eq__)
     if when.tools is not None:
@@ -258,20 +208,10 @@ class Matcher:
 def _differences(each: tuple[Check, ...], request: Request) -> tuple[Difference, ...]:
     values = ((check, check.read(request)) for check in each)
     return tuple(
-        Difference(check.field, check.expected, actual, _note(check.field, actual, request))
+        Difference(check.field, check.expected, actual, note(check.field, actual, request))
         for check, actual in values
         if not check.matches(actual)
     )
-
-
-def _note(field: str, actual: Any, request: Request) -> str:
-    """Why a request that has results has none of this tool."""
-    if not field.startswith("result.") or actual is not None:
-        return ""
-    calls = {call.id for message in request.messages for call in message.calls}
-    ids = [each.result_of for each in request.messages if each.role == "tool" and each.result_of and not each.name]
-    unknown = next((name for name in ids if name not in calls), None)
-    return f"the result {shortened(unknown)} belongs to no call in the messages" if unknown else ""
 
 
 def _text_check(field: str, expected: str | Pattern, read: Callable[[Request], Any]) -> Check:
@@ -328,15 +268,18 @@ def _body_reader(path: str) -> Callable[[Request], Any]:
     return lambda request: value_at(request.body, steps)
 
 
-# `re` caches only 512: thousands of rules are checked when they are loaded, and matched later.
-_compiled = lru_cache(maxsize=16_384)(re.compile)
+@cached_if_short(16_384)  # `re` caches only 512: thousands of rules are checked when they are loaded, and matched later
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex)
 
 
-@lru_cache(maxsize=16_384)
-def _glob(pattern: str) -> Callable[[str], Any]:
+def _new_glob(pattern: str) -> Callable[[str], Any]:
     if not set("*?[") & set(pattern):
         return pattern.__eq__
     return _compiled(translate(pattern)).match
+
+
+_glob = lru_cache(maxsize=16_384)(_new_glob)  # of short patterns, which bounds the bytes
 
 
 def _check_regex(regex: str | None, path: tuple[str, ...] = ()) -> None:

@@ -18,9 +18,8 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.words.near_miss import near_miss
-from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry, Kept
-from fakellm.engine.response import Outcome, Release, Response, Watch, Work, respond
+from fakellm.engine.response import Outcome, Release, Response, Watch, Work, refusal, respond
 from fakellm.engine.state import Session
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import When

@@ -6,13 +6,11 @@ The application decides what is sent, and `performer` sends it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from ipaddress import ip_address
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import web
 
@@ -32,7 +30,7 @@ from fakellm.server.application import (
 from fakellm.server.connection import ClientConnection
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
-from fakellm.server.listener import BACKLOG, Listener, url_of
+from fakellm.server.listener import BACKLOG, Accepting, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
@@ -40,8 +38,7 @@ from fakellm.server.page.paths import opens_root
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
 from fakellm.server.requests.control_access import ControlAccess
-from fakellm.server.requests.control_token import VARIABLE
-from fakellm.server.requests.log import UNMATCHED, logger, quieten, summarize
+from fakellm.server.requests.log import explain, logger, quieten
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
 from fakellm.server.stepping import Steps
@@ -50,10 +47,16 @@ from fakellm.wire.timing import checked_speed
 T = TypeVar("T")
 log = logger()
 
-_OPEN = (
-    "Whoever reaches this server at %s can read what it received and change its rules: start it with --control-token, "
-    f"or with {VARIABLE} set, to require a token for this. The API itself stays open."
-)
+
+class Begun(NamedTuple):
+    """A request for which something has to wait: before the application answers it, this is `ready`. `started`: when it
+    arrived."""
+
+    client: ClientConnection
+    request: HttpRequest
+    started: float
+    answer: tuple[Outcome, Entry] | None
+    ready: asyncio.Future[None] | None = None
 
 
 class Server:
@@ -85,38 +88,33 @@ class Server:
         self.feed: Watching = feed or Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
-        logs = log.isEnabledFor(logging.INFO)
-        self._listener = Listener(self._logged if logs else self._handle, connections)
+        self._listener = Listener(self._begin, self._handle, self._abandoned, connections)
         self._tls = context(connections)
         if self._tls:
             app.scheme = "https"
+        self._socket: socket.socket | None = None
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
         """Starts to accept connections, and returns the URL. Warns if others than this machine can reach the control
         routes."""
-        self.warn_if_open(listener)
+        self._access.warn_if_open(listener)
         await self.accept(listener)
         return url_of(listener, self._tls is not None)
-
-    def warn_if_open(self, listener: socket.socket) -> None:
-        """Warns if others than this machine can reach the control routes."""
-        host = listener.getsockname()[0]
-        of_internet = listener.family in (socket.AF_INET, socket.AF_INET6)
-        if self._access.token is None and of_internet and not ip_address(host).is_loopback:
-            log.warning(_OPEN, host)
 
     async def accept(self, listener: socket.socket) -> None:
         """Starts to accept connections."""
         WORKERS.opened()
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
+        self._socket = listener
         # aiohttp listens again
         await web.SockSite(self._runner, listener, backlog=BACKLOG, ssl_context=self._tls).start()
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
+        await self._accept_no_more()
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
@@ -124,15 +122,22 @@ class Server:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
             task.cancel()
-        secure = [each.transport for each in self._listener.connections] if self._tls else []
         await self._runner.cleanup()
-        for transport in secure:
-            if transport is not None:
-                transport.abort()  # a client may never end its side, for which TLS waits
+        if isinstance(self._socket, Accepting):
+            await self._socket.end_all()  # what aiohttp does not know yet, and what TLS would wait for
         self._app.lateness.flush()
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
+
+    async def _accept_no_more(self) -> None:
+        """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not."""
+        if self._socket is None:
+            return
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(3):  # to accept, to make the connection, and one more
+            await asyncio.sleep(0)
 
     def end_waits(self) -> None:
         """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""
@@ -153,43 +158,58 @@ class Server:
         for connection in self._listener.connections:  # some clients wait until a kept connection is closed
             connection.force_close()
 
-    async def _logged(self, http: web.BaseRequest) -> web.StreamResponse:
-        """Answers a request, and logs a line about it when it has ended."""
-        entries: list[Entry] = []
-        clock = asyncio.get_running_loop()
-        began = clock.time()
-        try:
-            return await self._handle(http, entries)
-        finally:
-            for entry in entries:
-                summarize(entry, 1_000 * (clock.time() - began))
+    def _begin(self, http: web.BaseRequest) -> web.StreamResponse | Begun | None:
+        """Answers a request of which all has arrived: returns what aiohttp gets for it or, if something has to wait,
+        what is known by then. None, with nothing done, if its body has not arrived."""
+        body = received_body(http)
+        return None if body is None else self._answered(http, body, self._performer.clock.now())
 
-    async def _handle(self, http: web.BaseRequest, entries: list[Entry] | None = None) -> web.StreamResponse:
-        """Answers a request. What can be answered at once costs nothing but this call: no task is recorded, and nothing
-        is awaited. `entries` gets its entry in the journal, unless it is for a control route."""
-        client, started = ClientConnection(http), self._performer.clock.now()
-        outcome: Outcome
-        path = requested_path(http)
+    async def _read(self, http: web.BaseRequest) -> web.StreamResponse | Begun:
+        """As `_begin`, for a request whose body has not arrived."""
+        started = self._performer.clock.now()
         try:
-            body = received_body(http)
-            if body is None:
-                body = await self._tracked(read_body(http))
-            request = HttpRequest(http.method, path, body, http.headers)
+            body = await read_body(http)
         except ConnectionError:
             raise  # the client has left before it sent its request
         except Exception as error:
-            request, body = HttpRequest(http.method, path, headers=http.headers), b""
-            outcome, entry = self._refused(request, error)
-        else:
+            request = HttpRequest(http.method, requested_path(http), headers=http.headers)
+            return self._replied(ClientConnection(http), request, started, *self._refused(request, error))
+        return self._answered(http, body, started)
+
+    def _answered(self, http: web.BaseRequest, body: bytes, started: float) -> web.StreamResponse | Begun:
+        client, request = ClientConnection(http), HttpRequest(http.method, requested_path(http), body, http.headers)
+        try:
             ready = self._app.prepare(request)
-            if ready is None:
-                outcome, entry = self._answer(request)
-            else:
-                outcome, entry = await self._tracked(self._prepared(request, ready))
-        entry.started = started
-        session = request.target.session
-        if entries is not None and not request.target.control:
-            entries.append(entry)
+        except Exception as error:
+            return self._replied(client, request, started, *self._refused(request, error))
+        if ready is not None:
+            return Begun(client, request, started, None, asyncio.ensure_future(ready))
+        return self._replied(client, request, started, *self._answer(request))
+
+    def _replied(
+        self, client: ClientConnection, request: HttpRequest, started: float, outcome: Outcome, entry: Entry
+    ) -> web.StreamResponse | Begun:
+        entry.started = None if request.target.control else started
+        if isinstance(outcome, Response):
+            if outcome.explanation:
+                explain(request.method, request.target.shown, outcome)
+            sent = self._performer.send_at_once(client, outcome, entry)
+            if sent is not None:
+                return sent
+        return Begun(client, request, started, (outcome, entry))
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answers a request for which something has to wait."""
+        found: web.StreamResponse | Begun | None = self._listener.begun(http) or self._begin(http)
+        if found is None:
+            found = await self._tracked(self._read(http))
+        if isinstance(found, Begun) and found.ready:
+            found = await self._tracked(self._prepared(found, found.ready))
+        if not isinstance(found, Begun):
+            return found
+        client, request, started, answer, _ = found
+        assert answer
+        (outcome, entry), session = answer, request.target.session
         if not isinstance(outcome, Response):
             if isinstance(outcome, Relay) and self._proxy is not None:
                 with self._busy(session):
@@ -201,15 +221,21 @@ class Server:
                     outcome, entry = self._refused(request, full, entry)
             else:
                 outcome = await self._tracked(self._settled(client, request, outcome, entry))
-        if outcome.explanation:
-            _explain(request, outcome)
-        sent = self._performer.send_at_once(client, outcome, entry)
-        if sent is None:
-            sending = self._performer.send(client, outcome, entry, session)
-            del request, body, outcome  # they may be large, and the reply may take long
-            with self._busy(session):
-                sent = await self._tracked(sending)
-        return sent
+            found = self._replied(client, request, started, outcome, entry)
+            if not isinstance(found, Begun):
+                return found
+        sending = self._performer.send(client, outcome, entry, session)
+        del found, answer, request, outcome  # they may be large, and the reply may take long
+        with self._busy(session):
+            return await self._tracked(sending)
+
+    def _abandoned(self, begun: Begun) -> None:
+        """Records that a client has left before its reply could go on."""
+        if begun.answer:
+            outcome, entry = begun.answer
+            entry.outcome = "client left"
+            self._performer.ended(entry)
+            give_up(outcome)
 
     async def _tracked(self, waiting: Awaitable[T]) -> T:
         """Waits in such a way that `stop` and `cut_off` find the task of this request."""
@@ -221,15 +247,16 @@ class Server:
         finally:
             self._handling.discard(task)
 
-    async def _prepared(self, request: HttpRequest, ready: Awaitable[None] | None) -> tuple[Outcome, Entry]:
-        """What answers a request that the application cannot answer before something is `ready`."""
+    async def _prepared(self, begun: Begun, ready: Awaitable[None] | None) -> web.StreamResponse | Begun:
+        """As `_begin`, for a request that the application cannot answer before something is `ready`."""
         try:
             while ready is not None:
                 await ready
-                ready = self._app.prepare(request)
+                ready = self._app.prepare(begun.request)
+            answer = self._answer(begun.request)
         except Exception as error:
-            return self._refused(request, error)
-        return self._answer(request)
+            answer = self._refused(begun.request, error)
+        return self._replied(*begun[:3], *answer)
 
     async def answered(self, request: HttpRequest) -> tuple[Response, Entry, Session[Any] | None]:
         """The response to a request that another process has received and answers with it, the entry, and the session
@@ -329,11 +356,3 @@ class Server:
         """Within this block, the session of this name is not idle."""
         session = self._app.find(name)
         return session.reply() if session else nullcontext()
-
-
-def _explain(request: HttpRequest, response: Response) -> None:
-    generated = " with generated text" if response.rule == "generated" else ""
-    status = f"{response.head.status}{generated}"
-    explanation = str(response.explanation).removeprefix("No rule matches this request. ")  # the line starts with that
-    start = "" if response.matched else UNMATCHED
-    log.warning(f"{start}%s %s: answered %s. %s", request.method, request.target.shown, status, explanation)

@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+from weakref import WeakSet
 
 from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.http_exceptions import InvalidURLError
 
 from fakellm.apis.route import CHAT
@@ -30,7 +34,32 @@ BACKLOG = 1024
 """How many connections may wait to be accepted; those of more clients at once would be delayed by a second."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+_TURNS = 10
+"""Turns of the event loop in which asyncio notices the end of a connection that it has just accepted, also with TLS."""
+
+
+class Accepting(socket.socket):
+    """A listening socket that knows which of the connections it has accepted are open."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._accepted: WeakSet[socket.socket] = WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self._accepted.add(connection)
+        return connection, address
+
+    async def end_all(self) -> None:
+        """Ends these connections, in both directions, whatever asyncio has made of them, and lets it notice that."""
+        for _ in range(_TURNS):
+            for connection in [each for each in self._accepted if each.fileno() >= 0]:
+                with suppress(OSError):  # the client has ended it
+                    connection.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(0)
+
+
+def listen(host: str, port: int) -> Accepting:
     """A listening socket, on a free port if `port` is 0.
 
     Raises ServerError if that fails: the port is in use, or the host is not this machine's.
@@ -39,7 +68,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; 0 takes a free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=BACKLOG)
+        return Accepting(socket.create_server(address, family=family, backlog=BACKLOG).detach())
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
@@ -87,10 +116,24 @@ _REMEDIES = {
 
 
 class Listener(web.Server):
-    """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape and leave bodies compressed."""
+    """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape and leave bodies compressed.
 
-    def __init__(self, handler: Any, settings: Connections) -> None:
+    begin: called with a request as soon as it has arrived, if no other is under way on its connection. If it returns a
+        response, all of that has been sent; if not, aiohttp calls the handler, which takes what it returned with
+        `begun`.
+    abandoned: called with that if the connection is lost before.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[web.BaseRequest], Any],
+        handler: Any,
+        abandoned: Callable[[Any], None],
+        settings: Connections,
+    ) -> None:
         super().__init__(handler, handler_cancellation=True)
+        self.begin = begin
+        self.abandoned = abandoned
         self._settings = settings
 
     def __call__(self) -> web.RequestHandler:
@@ -103,7 +146,15 @@ class Listener(web.Server):
             keepalive_timeout=settings.keep_alive,
         )
         made.requests_left = settings.requests
+        made.consumed = getattr(made._parser, "message_consumed", made.consumed)  # type: ignore[method-assign] # see there
         return made
+
+    @staticmethod
+    def begun(http: web.BaseRequest) -> Any:
+        """What `begin` returned for this request, if it was called."""
+        connection = cast(Connection, http.protocol)
+        begun, connection.begun = connection.begun, None
+        return begun
 
 
 class Connection(web.RequestHandler):
@@ -130,8 +181,58 @@ class Connection(web.RequestHandler):
 
     _head_timeout: asyncio.TimerHandle | None = None
 
+    begun: Any = None
+    """What has begun of the next request: see `Listener`."""
+
+    @staticmethod
+    def consumed() -> None:
+        """Must be called for each request that is taken from those that have arrived. Before 3.14, aiohttp does not
+        count them."""
+
     def data_received(self, data: bytes) -> None:
-        """Takes in what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
+        """Takes in what the client sent. If no request is under way, the next is answered here, if that can be done at
+        once: to wake aiohttp's task, which makes another, takes longer than most replies."""
+        waiter, self._waiter = self._waiter, None
+        self._take_in(data)
+        if self._head_timeout is not None:
+            self._head_timeout.cancel()
+            self._head_timeout = None
+        idle = waiter is not None and not waiter.done()
+        answered = idle and bool(self._messages) and self._answer()
+        self._waiter = waiter
+        if waiter is None or waiter.done():
+            return
+        if self._close or self._force_close:
+            waiter.cancel()
+        elif self._messages:
+            waiter.set_result(None)
+        elif not answered:  # there is no complete head yet
+            self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def _answer(self) -> bool:
+        """Whether the first of the requests that have arrived was answered."""
+        message, payload = self._messages[0]
+        if not isinstance(message, RawRequestMessage):
+            return False  # it is not HTTP
+        manager, loop = cast(Listener, self._manager), self._loop
+        task = cast("asyncio.Task[None]", self._task_handler)
+        found = manager.begin(web.BaseRequest(message, payload, self, StreamWriter(self, loop), task, loop))
+        if not isinstance(found, web.StreamResponse):
+            self.begun = found
+            return False
+        self._messages.popleft()
+        self.consumed()
+        if found.keep_alive:
+            self._keepalive = True
+            self._next_keepalive_close_time = loop.time() + self._keepalive_timeout
+            if self._keepalive_handle is None:
+                self._keepalive_handle = loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        else:
+            self.force_close()
+        return True
+
+    def _take_in(self, data: bytes) -> None:
+        """Passes on what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
         every head is passed on by itself."""
         before, self._before = self._before, (self._before + data[-3:])[-3:]
         end = _head_end(before + data[:3]) - len(before)  # the blank line may have begun before
@@ -142,12 +243,6 @@ class Connection(web.RequestHandler):
             data = data[end:]
             end = _head_end(data)
         self._parse(data)
-        waiter = self._waiter
-        if self._head_timeout is not None:
-            self._head_timeout.cancel()
-            self._head_timeout = None
-        if waiter is not None and not waiter.done():  # there is no complete head yet
-            self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
 
     def _parse(self, data: bytes) -> None:
         """Takes in one part. If it damages the body that is arriving, that ends with an error: one of aiohttp's parsers
@@ -174,6 +269,11 @@ class Connection(web.RequestHandler):
         else:
             self.close()
 
+    def resume_reading(self, *options: Any, **named: Any) -> None:
+        """If reading is not paused, aiohttp's would have an empty piece of input parsed."""
+        if self._reading_paused:
+            super().resume_reading(*options, **named)
+
     @property
     def _secure(self) -> bool:
         return self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
@@ -198,6 +298,9 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_timeout is not None:
             self._head_timeout.cancel()
+        if self.begun is not None:
+            cast(Listener, self._manager).abandoned(self.begun)
+            self.begun = None
         super().connection_lost(exc)
 
     def handle_error(

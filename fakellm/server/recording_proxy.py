@@ -16,8 +16,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry
+from fakellm.engine.response import refusal
 from fakellm.recordings.capture import MOST_BYTES, Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording

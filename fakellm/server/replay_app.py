@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from heapq import nsmallest
 from typing import Any, Literal
 
@@ -15,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Relay, Response, Work, respond
+from fakellm.engine.response import Outcome, Relay, Response, Work, refusal, respond
 from fakellm.engine.state import Limits, MemorySession, MemoryState, Session
 from fakellm.model.request import Request
 from fakellm.recordings import request_identity
@@ -30,6 +30,7 @@ from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.metrics import Held
 from fakellm.server.control.server_routes import SERVER
+from fakellm.server.offload import in_thread
 from fakellm.server.one_request.routes import REQUESTS
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
@@ -223,7 +224,10 @@ class Replay:
             assert isinstance(response, Response)
             return response
 
-        work = Work(lambda: self._search(request), then)
+        async def run() -> Found:
+            return (await in_thread(partial(self._search, request)))()  # type: ignore[no-any-return] # Result is of any type
+
+        work = Work(run, then)
         return work, self._journaled(request, work)
 
     def _found(self, request: HttpRequest, result: Found) -> Response | Relay:

@@ -12,22 +12,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.openai import models
 from fakellm.apis.openai.api_keys import check
 from fakellm.apis.openai.embeddings import embeddings
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
-from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.apis.url_remedy import remedy
 from fakellm.base.errors import RequestError
-from fakellm.base.json_text import JSON
-from fakellm.engine.engine import Engine, Vary, generated_response, signed
+from fakellm.engine.engine import Engine, Vary
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Response, Work, respond
+from fakellm.engine.memo import Cache
+from fakellm.engine.response import Outcome, Response, Work
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache, Limits, MemoryState, Session, State, Time, still
-from fakellm.model.request import Request, digest
+from fakellm.engine.state import Limits, MemoryState, Session, State, Time, still
+from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, preflighted, refused
@@ -40,10 +38,10 @@ from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.tables import OF_REQUESTS
+from fakellm.server.processes.api_operations import list_models, made, operations, show_model
 from fakellm.server.processes.long_requests import is_long
 from fakellm.server.processes.model_reply import (
     answered_with,
-    continuing,
     refused_there,
     replied,
     responding,
@@ -117,11 +115,11 @@ class App:
                     check(request.headers, self.api_keys, target.query, home.key_refused)
                 if home.check and target.route.known:
                     home.check(request.headers, target.path)
-            if long and not continuing(self.session(target.session), request):
+            if long:
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
-            outcome = dispatch(self, self.routes, request, remedy, _operations)
+            outcome = dispatch(self, self.routes, request, remedy, operations)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -260,76 +258,15 @@ def model_reply(app: App, request: HttpRequest) -> Outcome:
     return replied(session, session.content, request, offloads)
 
 
-def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
-    """The handler of a route whose replies depend only on the body and the seed."""
-
-    def made(app: App, request: HttpRequest) -> Response:
-        value, body = read(request.body, app.seed)
-        return replace(generated_response(value, app.seed, digest(body), request.target.api), valid=True)
-
-    return made
-
-
-def _operations(request: HttpRequest) -> Mapping[str, Handler[App]]:
-    """The handlers of an API's operation, by method; none for any other URL."""
-    target = request.target.route
-    api = request.target.api
-    operations = api.operations.get(target.route, {})
-    found: dict[str, Handler[App]] = {method: partial(_operated, operation) for method, operation in operations.items()}
-    if api.keeper:
-        for method in api.keeper.operations.get(target.route, ()):
-            found[method] = partial(_kept, api.keeper, method)
-    return found
-
-
-def _kept(keeper: Keeper, method: str, app: App, request: HttpRequest) -> Response:
-    """The response to an operation on what the session has kept."""
-    store = app.session(request.target.session).store.open(keeper)
-    return _operated(lambda call: keeper.operate(store, call, method), app, request)
-
-
-def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
-    target, content = request.target, app.session(request.target.session).content
-    models = content.ruleset.models
-    call = OperationRequest(target.route, target.url, request.body, request.headers, app.seed, models, content.answers)
-    named = digest({"url": target.url, "body": request.body.decode("utf-8", "replace")})
-    plan = signed(operation(call), app.seed, "generated", named, target.api)
-    return respond(plan, rule="generated", valid=True)
-
-
-def _models(app: App, request: HttpRequest) -> Response | Work:
-    """The list of models, in the shape of the client's API; a thread writes a long one of OpenAI's."""
-    if own := request.target.api.operations.get(request.target.operation):
-        return _operated(own["GET"], app, request)
-    ruleset = app.session(request.target.session).content.ruleset
-
-    def made() -> Response:
-        return generated_response(models.listed(ruleset.models), app.seed, "models", request.target.api)
-
-    return Work(made, lambda result: result()) if len(ruleset.rules) > _MANY_RULES else made()
-
-
-def _model(app: App, request: HttpRequest) -> Response:
-    if own := request.target.api.operations.get(request.target.operation):
-        return _operated(own["GET"], app, request)
-    model = request.target.model or ""
-    if not app.session(request.target.session).content.answers(model):
-        raise models.unknown(model)
-    return generated_response(models.described(model), app.seed, model, request.target.api)
-
-
 APIS = frozenset(HOMES)
 """The APIs that fakellm has; another process does not know one that was added to this process."""
 
-_MANY_RULES = 200
-"""So many models are listed on the event loop."""
-
 ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     **{operation: {"POST": model_reply} for operation in REPLIES},
-    "/v1/embeddings": {"POST": _made(embeddings)},
-    "/v1/moderations": {"POST": _made(moderations)},
-    "/v1/models": {"GET": _models},
-    MODEL: {"GET": _model},
+    "/v1/embeddings": {"POST": made(embeddings)},
+    "/v1/moderations": {"POST": made(moderations)},
+    "/v1/models": {"GET": list_models},
+    MODEL: {"GET": show_model},
     "/_fakellm/scenario": {"PUT": load_scenario, "GET": shown_scenario},
     "/_fakellm/rules": {"POST": add_rules},
     "/_fakellm/scripts": {"GET": scripts},

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import IO, TYPE_CHECKING, Literal, Unpack
 
@@ -226,19 +225,24 @@ def spawn(
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += ["--tls", "self-signed"] if tls else []
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
+    command += [] if source is None else ["--scenario-line"]
+    line = b"" if source is None else dump_json(load(source)).encode() + b"\n"
     environment = os.environ if access.token is None else {**os.environ, VARIABLE: access.token}
-    with TemporaryDirectory(prefix="fakellm-") as folder:
-        if source is not None:
-            file = Path(folder, "scenario.json")
-            file.write_text(dump_json(load(source)), encoding="utf-8")
-            command.append(str(file))
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
-            _spawned.add(process)
-            try:
-                yield _ready(process, strict, access.token)
-            finally:
-                _spawned.discard(process)
-                _end(process)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, env=environment) as process:
+        _spawned.add(process)
+        try:
+            Thread(target=_send, args=(process.stdin, line), daemon=True).start()
+            yield _ready(process, strict, access.token)
+        finally:
+            _spawned.discard(process)
+            _end(process)
+
+
+def _send(sink: IO[bytes], data: bytes) -> None:
+    with suppress(OSError):  # the process has ended, and what waits for it to be ready notices
+        while data:
+            data = data[sink.write(data) :]
 
 
 def _access(hosts: str | Sequence[str], token: object, page: object) -> ControlAccess:

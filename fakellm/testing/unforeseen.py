@@ -5,6 +5,7 @@ Owns what is collected before a journal is emptied, and what a test allows or ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,11 +15,18 @@ from fakellm.engine.entry import Entry
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
-REMEDY = (
-    "Correct what the application sends. A test that expects the refusal puts it into "
+_CORRECT = "Correct what the application sends. "
+
+_ADD = "Add a rule that matches it, or correct what the application sends. "
+
+_EXPECTED = (
+    "A test that expects the refusal puts it into "
     "`with fakellm.expect_unmatched():`; `fakellm.allow_unmatched()` and `@pytest.mark.fakellm(allow_unmatched=True)` "
     "let the test pass."
 )
+
+_OF_A_RULE = re.compile("\\b[Tt]he rule ['\"]")
+"""What the explanation of a request that a rule matched and refused has; it has its remedy too."""
 
 
 class Unforeseen:
@@ -76,9 +84,11 @@ class Unforeseen:
         entries, dropped = self._entries + entries, max(0, self._dropped + dropped)
         lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
         lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in entries]
-        ruled = dropped or any(entry.api is not None for entry in entries)  # a rule answers no unknown URL
-        remedy = REMEDY.replace("Correct", "Add a rule that matches it, or correct") if ruled else REMEDY
-        return ["no rule answered", *lines, remedy] if lines else []
+        others = [entry for entry in entries if not _OF_A_RULE.search(entry.explanation or "")]
+        remedy = _CORRECT if others else ""
+        if dropped or any(entry.api is not None for entry in others):  # a rule answers no unknown URL
+            remedy = _ADD
+        return ["no rule answered", *lines, remedy + _EXPECTED] if lines else []
 
     def _current(self) -> tuple[list[Entry], int]:
         """What the journal has now, without what was expected or answered with generated text, and what it dropped."""

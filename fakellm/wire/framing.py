@@ -50,7 +50,7 @@ class Insert(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_unk
         Meta(
             description=(
                 "A line that starts with a colon, such as the keep-alive `: OPENROUTER PROCESSING`. Empty text gives"
-                " a lone colon."
+                " a lone colon, and a space one with that space."
             )
         ),
     ] = None
@@ -310,8 +310,10 @@ def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str,
 
 
 def _line(name: str, value: str, space: bool | Literal["two"]) -> str:
+    if not name and not value.strip(" "):  # a comment without text, which may have a space
+        return f":{value}"
     if space == "two" and name == "data" and value.startswith("{"):
         value = f" {value}"
     # A reader removes one space: a value that starts with a space needs another in front.
-    spaced = value.startswith(" ") or (space and (name or value))
+    spaced = value.startswith(" ") or space
     return f"{name}: {value}" if spaced else f"{name}:{value}"

@@ -96,4 +96,5 @@ def _is_insert(piece: bytes) -> bool:
 def _comment(piece: bytes) -> str | None:
     """The text of a comment; None for a blank line."""
     line = piece.decode("utf-8", "replace").splitlines()[0]
-    return line.removeprefix(":").removeprefix(" ") if line else None
+    text = line.removeprefix(":")
+    return (text.removeprefix(" ") if text.strip(" ") else text) if line else None

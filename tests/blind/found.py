@@ -194,7 +194,6 @@ UNHARMED = {
     "ignores_event_types": "The data of events of other types has no choices, and nothing in it to misread.",
     "drops_invalid_bytes": "HTML has invalid bytes replaced without an error, so no client must notice them.",
     "keeps_the_first_finish_reason": "Providers that repeat the finish reason repeat the same one; OpenAI sends one.",
-    "keeps_the_first_usage": "Only a provider that counts as it goes (Perplexity) sends two that differ, and how to read that is contested.",
     "knows_errors_without_choices": "Beside such an error, OpenRouter sends the finish reason `error`, which the caller gets.",
     "accepts_nan": "RFC 8259, section 9: a parser may accept extensions.",
     "leaves_trailers_unread": "It opens a new connection when something is left on the old one.",

@@ -16,10 +16,10 @@ from fakellm import Rule, Scenario
 from fakellm.apis.gemini.api import GEMINI
 from fakellm.engine.complete import complete
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient

@@ -21,9 +21,9 @@ from fakellm.apis.skeleton import Fill, fill, skeleton
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch, Count, End

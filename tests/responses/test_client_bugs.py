@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 
 from fakellm.apis.responses.api import RESPONSES
+from fakellm.apis.variation import Variation
 from fakellm.engine.complete import complete
 from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
@@ -29,6 +30,7 @@ from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
+from fakellm.wire.plan import Frame, Plan
 from tests.responses import clients
 from tests.responses import wrong_clients as wrong
 
@@ -122,6 +124,17 @@ def test_a_fault_is_no_success(row: str, client: type[clients.Careful], rule: di
     data = sent(rule)
     assert outcome(clients.Careful(), data) is None
     assert outcome(client(), data) is not None
+
+
+def test_without_the_start_of_a_part_the_answer_is_whole() -> None:
+    """A comment swallowed the event, and what follows repeats all of it; a client may ignore such events anyway."""
+    stream = {"responses": {"named": False}, "sse": {"insert": [{"before": [3], "comment": "ping"}]}}
+    data = sent({"reply": {"content": "One moment"}, "stream": stream, "fault": {"kind": "glued", "frame": 3}})
+    assert b': pingdata: {"type":"response.content_part.added"' in data
+    request = RESPONSES.parse(json.dumps(RESPONSES.example()).encode(), {})
+    habits = RESPONSES.settings(Variation(), None, request, 0, True).habits
+    (reading,) = readings(Plan(200, (), (Frame(data),)), RESPONSES, habits)
+    assert (reading.complete, reading.error, reading.completion.choices[0].content) == (True, None, "One moment")
 
 
 def test_incomplete_is_no_completed_response() -> None:

@@ -17,9 +17,9 @@ from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import Habits
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold

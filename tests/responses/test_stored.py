@@ -133,6 +133,45 @@ def test_an_output_can_belong_to_a_call_of_the_response_that_is_continued() -> N
         assert (found and str(found)) == message
 
 
+NAMES = st.sampled_from(["r0", "r1", "r2", "c1", "nothing", 'a "quoted" é', ""])
+REFERENCES = st.one_of(
+    NAMES, NAMES, st.builds(lambda name: {"id": name}, NAMES), st.none(), st.just({"other": 1, "id": "c1"})
+)
+
+
+@given(
+    st.lists(st.sampled_from(["r0", "r1", "r2", ""]), min_size=3, max_size=3),
+    st.fixed_dictionaries({}, optional={"previous_response_id": REFERENCES, "conversation": REFERENCES}),
+    st.sampled_from(["plain", '"conversation"', "conversation", '"previous_response_id": "r1"']),
+    st.sampled_from([None, 1]),
+)
+def test_a_part_of_what_is_kept_is_enough_to_continue(
+    previous: list[str], references: dict[str, Any], text: str, indent: int | None
+) -> None:
+    kept = KeptResponses()
+    for number, name in enumerate(previous):
+        items = json.dumps([{"type": "message", "role": "user", "content": f"Input {number}"}])
+        kept = kept.with_response(StoredResponse(f"r{number}", '{"output": []}', items, previous=name))
+        item = json.dumps({"type": "message", "role": "user", "content": f"Item {number}"})
+        kept = kept.with_conversation(Conversation(f"c{number}", 1, items=(item,)))
+    body = {"model": "m", "input": text, "metadata": {"kind": "conversation"}, **references}
+    sent = json.dumps(body, indent=indent, ensure_ascii=False).encode()
+    try:
+        request = RESPONSES.parse(sent, {})
+    except RequestError:
+        return
+    part = keeping.part(kept, sent)
+    assert part.size <= kept.size
+    assert outcome_of(request, part) == outcome_of(request, kept)
+
+
+def outcome_of(request: Any, kept: KeptResponses) -> Any:
+    try:
+        return keeping.continued(request, kept).messages
+    except RequestError as error:
+        return str(error)
+
+
 def test_the_items_of_an_input_have_ids_and_pages() -> None:
     items = [{"role": "user", "content": str(number)} for number in range(5)]
     kept, sent, _ = posted(KeptResponses(), input=items)

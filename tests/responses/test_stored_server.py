@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
 
 import fakellm
+from fakellm import Reply, Rule, Scenario, When
 from fakellm.engine.stored import SessionStore, StoreShelf
+from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
+from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from tests.conftest import respond
@@ -26,8 +30,11 @@ RULES = {
 
 @pytest.fixture
 def client() -> Iterator[openai.OpenAI]:
-    with fakellm.serve(RULES, strict=True) as server:
-        yield openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0)
+    with (
+        fakellm.serve(RULES, strict=True) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0) as client,
+    ):
+        yield client
 
 
 def test_a_conversation_continues_by_the_id_of_its_last_response(client: openai.OpenAI) -> None:
@@ -106,6 +113,30 @@ def test_a_long_request_is_kept_too(client: openai.OpenAI) -> None:
     assert client.responses.create(model="gpt-5", input=long, previous_response_id=made.id).output_text == (
         "You are Ada."
     )
+
+
+def test_a_function_gets_what_a_long_request_continues() -> None:
+    def reply(request: Request) -> str:
+        return f"{request.turn} turns: {[len(message.text) for message in request.messages]}"
+
+    rules = (Rule(Computed(function=reply), When(turn=2)), Rule(Reply(content="Hello.")))
+    with (
+        fakellm.serve(Scenario(rules=rules)) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="any", max_retries=0) as client,
+    ):
+        made = client.responses.create(model="gpt-5", input="Hi")
+        continued = client.responses.create(model="gpt-5", input="x" * 100_000, previous_response_id=made.id)
+    assert continued.output_text == "2 turns: [2, 6, 100000]"
+
+
+def test_a_long_conversation_is_kept(client: openai.OpenAI) -> None:
+    long: Any = {"type": "message", "role": "user", "content": "I am Ada " + "x" * 100_000}
+    made = client.conversations.create(items=[long])
+    assert len(client.conversations.items.list(made.id).data) == 1
+    client.conversations.items.create(made.id, items=[long])
+    assert len(client.conversations.items.list(made.id).data) == 2
+    continued = client.responses.create(model="gpt-5", input="Who am I?", conversation=made.id)
+    assert continued.output_text == "You are Ada."
 
 
 class Size:

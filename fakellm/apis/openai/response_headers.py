@@ -31,14 +31,20 @@ def usual(seed: int, name: str, status: int | None) -> Headers:
         ("x-request-id", "req_" + source.draw("x-request-id", lambda each: each.text(HEX, 32))),
         ("openai-version", "2020-10-01"),
         ("openai-processing-ms", str(source.draw("openai-processing-ms", lambda each: each.between(50, 900)))),
-        ("x-ratelimit-limit-requests", str(_REQUESTS)),
-        ("x-ratelimit-limit-tokens", str(_TOKENS)),
-        ("x-ratelimit-remaining-requests", "0" if status == 429 else str(_REQUESTS - 1)),
+        *_LIMITS,
+        _NONE_LEFT if status == 429 else _LEFT,
         ("x-ratelimit-remaining-tokens", str(_TOKENS - used)),
-        ("x-ratelimit-reset-requests", f"{60_000 // _REQUESTS}ms"),
+        _RESET,
         ("x-ratelimit-reset-tokens", f"{-(-used * 60_000 // _TOKENS)}ms"),
         *ANY_PAGE,
     )
+
+
+_LIMITS = ("x-ratelimit-limit-requests", str(_REQUESTS)), ("x-ratelimit-limit-tokens", str(_TOKENS))
+_LEFT = ("x-ratelimit-remaining-requests", str(_REQUESTS - 1))
+_NONE_LEFT = ("x-ratelimit-remaining-requests", "0")
+_RESET = ("x-ratelimit-reset-requests", f"{60_000 // _REQUESTS}ms")
+"""What many replies have is one object in the journal, where all are kept."""
 
 
 def preflight(headers: Mapping[str, str]) -> Plan:

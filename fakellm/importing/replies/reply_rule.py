@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import StreamError
 from fakellm.importing.chat_rule import chat_rule
+from fakellm.importing.replies.broken_reply import is_readable
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply, reply_of
@@ -47,8 +48,10 @@ def is_cut(pieces: Sequence[bytes], kind: Kind, request: Request, route: Route) 
 
 
 def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
-    """The rule that plays a stream as it was divided; None if nothing in it can be read."""
-    events = kind.events(b"".join(pieces))
+    """The rule that plays a stream as it was divided; None if nothing in it can be read. Its last event counts even
+    without a blank line, which files lose."""
+    last = b"\n\n" if pieces and is_readable(pieces[-1], kind) else b""
+    events = kind.events(b"".join(pieces) + last)
     try:
         habits, drawn = route.infer(events)
         batches = renumbered(route.read(events, habits))

@@ -19,7 +19,8 @@ from fakellm.base.json_text import writable
 from fakellm.engine.entry import Entry, Kept
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
-from fakellm.scenarios.matching import Difference, When, checks, difference
+from fakellm.scenarios.matching import When, checks, difference
+from fakellm.scenarios.mistakes.difference import Difference
 from fakellm.server.control.shown_entry import Parse
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 _BYTES_AT_ONCE = 64 * 1024
 """Bytes of bodies that the event loop parses before other work gets its turn; a thread parses a longer one."""
+
+_BYTES_ELSEWHERE = 256 * 1024
+"""Bytes of bodies whose requests another process compares at a time."""
 
 _AT_ONCE = 20
 """How many requests are parsed and compared before other work gets its turn: some milliseconds if each is compared with
@@ -85,14 +89,12 @@ async def search(
         compare(entry, parse(entry))
 
     elsewhere = _Elsewhere(parse, comparing)
+    if elsewhere.needed:
+        await elsewhere.search(entries, compare)
+        return
     count, size = 0, 0
     for entry in entries:
-        length = len(entry.request.body) if isinstance(entry.request, Kept) else 0
-        if elsewhere.needed:
-            request = await elsewhere.read(entry, length > _BYTES_AT_ONCE)
-            await _run(partial(compare, entry, request), length > _BYTES_AT_ONCE)
-            await asyncio.sleep(0)
-            continue
+        length = body_length(entry)
         if length > _BYTES_AT_ONCE:
             (await in_thread(partial(compared, entry)))()
             continue
@@ -116,35 +118,63 @@ class _Elsewhere:
         self.needed = self._cost.bound(0) == inf
         """Whether some comparison could take long."""
 
-    async def read(self, entry: Entry, long: bool) -> Request | None:
-        """The request of an entry. If comparing it could take long, that is done here. Raises RequestError."""
-        request, slow = await _run(partial(self._read, entry), long)
-        if request is not None and slow:
-            try:
-                found = await in_worker(partial(self._compared, request, asyncio.get_running_loop().time))
-            except WorkEndedError:
-                raise exceeded("work_seconds") from None
-            except MemoryError:
-                raise exceeded("work_bytes") from None
-            for each, differences in zip(self._comparing, found, strict=True):
-                each.known = differences
-        return request
+    async def search(self, entries: Iterable[Entry], compare: Callable[[Entry, Request | None], object]) -> None:
+        """Calls `compare` with each entry and its request. Raises RequestError."""
+        some: list[tuple[Entry, Request | None, bool]] = []
+        size = 0
+        for entry in entries:
+            length = body_length(entry)
+            some.append((entry, *await _run(partial(self._read, entry), length > _BYTES_AT_ONCE)))
+            size += length
+            if size >= _BYTES_ELSEWHERE:
+                await self._compare(some, compare)
+                some, size = [], 0
+            await asyncio.sleep(0)
+        await self._compare(some, compare)
+
+    async def _compare(
+        self, some: Sequence[tuple[Entry, Request | None, bool]], compare: Callable[[Entry, Request | None], object]
+    ) -> None:
+        """Compares some entries: those with which it could take long, all together. Raises RequestError."""
+        slow = [request for _, request, slow in some if slow and request is not None]
+        found = iter(await self._differences(slow) if slow else ())
+        for entry, request, is_slow in some:
+            if is_slow:
+                for each, differences in zip(self._comparing, next(found), strict=True):
+                    each.known = differences
+            await _run(partial(compare, entry, request), body_length(entry) > _BYTES_AT_ONCE)
+            await asyncio.sleep(0)
+
+    async def _differences(self, requests: Sequence[Request]) -> Sequence[Sequence[tuple[Difference, ...]]]:
+        try:
+            return await in_worker(partial(self._compared, requests, asyncio.get_running_loop().time))
+        except WorkEndedError:
+            raise exceeded("work_seconds") from None
+        except MemoryError:
+            raise exceeded("work_bytes") from None
 
     def _read(self, entry: Entry) -> tuple[Request | None, bool]:
         request = self._parse(entry)
         return request, request is not None and self._cost.milliseconds(request) > MOST_MILLISECONDS
 
-    def _compared(self, request: Request, now: Callable[[], float], worker: Worker) -> Sequence[tuple[Difference, ...]]:
+    def _compared(
+        self, requests: Sequence[Request], now: Callable[[], float], worker: Worker
+    ) -> Sequence[Sequence[tuple[Difference, ...]]]:
         start = now()
         try:
-            return worker.call(self._seconds, _differences, self._whens, request)
+            return worker.call(self._seconds, _differences, self._whens, requests)
         finally:
             self._seconds -= now() - start
 
 
-def _differences(whens: Sequence[When], request: Request) -> Sequence[tuple[Difference, ...]]:
-    """The other process: how a request differs from each."""
-    return [difference(when, request) for when in whens]
+def _differences(whens: Sequence[When], requests: Sequence[Request]) -> Sequence[Sequence[tuple[Difference, ...]]]:
+    """The other process: how each request differs from each of them."""
+    return [[difference(when, request) for when in whens] for request in requests]
+
+
+def body_length(entry: Entry) -> int:
+    """How many bytes the body of a request takes that the server keeps."""
+    return len(entry.request.body) if isinstance(entry.request, Kept) else 0
 
 
 async def _run(run: Callable[[], T], long: bool) -> T:

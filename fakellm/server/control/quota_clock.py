@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
-from fakellm.engine.response import Response
+from fakellm.engine.response import Response, Work
 from fakellm.server.application import HttpRequest, json_response
 
 if TYPE_CHECKING:
@@ -17,11 +19,21 @@ _MOST = 10**9
 """Seconds at a time: thirty years."""
 
 
-def advance(app: App, request: HttpRequest) -> Response:
+def advance(app: App, request: HttpRequest) -> Response | Work:
     """Lets the time pass that the request states; the reply has that of all such requests to the session."""
     milliseconds = round(1_000 * _seconds(request.target.parameters.get("seconds", "")))
-    total = app.session(request.target.session).advance(milliseconds)
-    return json_response({"advanced": total / 1_000})
+    passing = app.session(request.target.session).advance(milliseconds)
+    if not isinstance(passing, Awaitable):
+        return _advanced(passing)
+    return Work(partial(_awaited, passing), lambda result: _advanced(result()))
+
+
+async def _awaited(passing: Awaitable[int]) -> int:
+    return await passing
+
+
+def _advanced(milliseconds: int) -> Response:
+    return json_response({"advanced": milliseconds / 1_000})
 
 
 def _seconds(text: str) -> float:

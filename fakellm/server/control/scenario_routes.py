@@ -46,7 +46,10 @@ def shown_scenario(app: App, request: HttpRequest) -> Work:
 
         return json.loads(dump_json(served))
 
-    return Work(dumped, then)
+    async def run() -> Any:
+        return (await in_thread(dumped))()
+
+    return Work(run, then)
 
 
 def _flag(request: HttpRequest, name: str) -> bool | None:
@@ -59,8 +62,8 @@ def _flag(request: HttpRequest, name: str) -> bool | None:
 
 
 def add_rules(app: App, request: HttpRequest) -> Work:
-    """Adds rules to the scenario that the session serves, after or before its own, or replaces one. A thread reads and
-    compiles them."""
+    """Adds rules to the scenario that the session serves, after or before its own, or replaces one. A thread compiles
+    them."""
     strict, first, name = _flag(request, "strict"), _flag(request, "first"), request.target.session
     text = request.target.parameters.get("replace")
     number = None if text is None else whole_number("replace", text, "the number of a rule, from 1")
@@ -69,6 +72,7 @@ def add_rules(app: App, request: HttpRequest) -> Work:
         raise RequestError(400, message, "invalid_value", "first")
 
     async def run() -> Engine:
+        added = await scenario_in(app, request.body)
         while True:
             session = app.session(name)
             before = session.content
@@ -76,8 +80,9 @@ def add_rules(app: App, request: HttpRequest) -> Work:
             if number is not None and number > rules:
                 message = f"Invalid value for 'replace': the session has {count(rules, 'rule')}, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
-            read = await in_thread(partial(_extended, app, before, request.body, number, strict, bool(first)))
-            after: Engine = read()
+            stays = before.strict if strict is None else strict
+            extended = await in_thread(partial(app.extended, before, added, number, stays, bool(first)))
+            after: Engine = extended()
             if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
                 if changing := app.change(name, after):
                     await changing
@@ -91,11 +96,6 @@ def add_rules(app: App, request: HttpRequest) -> Work:
         return json_response({"rules": len(engine.ruleset.rules), "strict": engine.strict})
 
     return Work(run, then)
-
-
-def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool | None, first: bool) -> Engine:
-    """`strict`: None keeps that of the engine before."""
-    return app.extended(before, parsed(body), number, before.strict if strict is None else strict, first)
 
 
 def scripts(app: App, request: HttpRequest) -> Response | Work:
@@ -137,22 +137,35 @@ def load_scenario(app: App, request: HttpRequest) -> Work:
 
 
 def engine_reader(app: App, request: HttpRequest) -> Callable[[], Awaitable[tuple[Scenario, Engine]]]:
-    """Reads the scenario in a request, and its engine. Another process reads a long one, and a thread compiles it:
-    thousands of rules take seconds."""
+    """Reads the scenario in a request, and its engine, which a thread compiles: thousands of rules take seconds."""
     specified = _flag(request, "strict")
     strict = app.strict if specified is None else specified
 
-    def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
+    def compiled(scenario: Scenario) -> Engine:
         with paused():
-            scenario = read(request.body)
-            return scenario, app.compiled(scenario, strict)
+            return app.compiled(scenario, strict)
 
     async def run() -> tuple[Scenario, Engine]:
-        if len(request.body) > MOST_BODY and app.offloads:
-            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
-        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
+        scenario = await scenario_in(app, request.body)
+        return scenario, (await in_thread(partial(compiled, scenario)))()
 
     return run
+
+
+async def scenario_in(app: App, body: bytes) -> Scenario:
+    """The scenario in the body of a request. Another process reads a long one, and a thread a short one. Raises
+    ScenarioError, and RequestError if reading takes longer than the budget allows."""
+
+    def read(how: Callable[[bytes], Scenario]) -> Scenario:
+        with paused():
+            return how(body)
+
+    try:
+        if len(body) > MOST_BODY and app.offloads:
+            return await in_worker(lambda worker: read(partial(read_there, worker)))
+        return (await in_thread(partial(read, parsed)))()  # type: ignore[no-any-return] # Result is of any type
+    except WorkEndedError:
+        raise exceeded("load_seconds") from None
 
 
 def read_result(result: Callable[[], Any]) -> tuple[Scenario, Engine]:
@@ -161,8 +174,6 @@ def read_result(result: Callable[[], Any]) -> tuple[Scenario, Engine]:
         scenario, engine = result()
     except ScenarioError as error:
         raise RequestError(400, str(error), "invalid_scenario") from None
-    except WorkEndedError:
-        raise exceeded("load_seconds") from None
     return scenario, engine
 
 

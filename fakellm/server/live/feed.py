@@ -7,10 +7,8 @@ Once nobody watches any more, nothing is looked at, encoded or kept. Knows no ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from heapq import merge
-from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -33,8 +31,9 @@ from fakellm.server.live.observer import (
     SessionBegan,
     SessionEnded,
 )
+from fakellm.server.live.present import Presents, entry_data, session_data
 from fakellm.server.live.ring import Ring, written
-from fakellm.server.live.summary import NONE, Facts, facts_of, summary
+from fakellm.server.live.summary import NONE, facts_of
 from fakellm.server.requests.log import logger
 from fakellm.wire.http.http1 import bursts
 from fakellm.wire.plan import Plan
@@ -50,14 +49,11 @@ LINGER_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 15.0
 """How long a reader gets nothing before it gets a comment, so that both sides notice when the other has gone."""
 
-MOST_SHOWN = 2_000
-"""Entries that are sent to a reader who begins, the newest of all sessions: it has missed the others."""
-
 MOST_WATCHING = 100
 """Readers at the same time."""
 
 _EVENTS_AT_ONCE = 100
-"""Events that are written before it is seen whether the reader keeps up, and entries that are encoded at once."""
+"""Events that are written before it is seen whether the reader keeps up."""
 
 _HEAD = bursts(
     Plan(200, (("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")), (), delimited="close")
@@ -99,6 +95,7 @@ class Feed:
         self._parse = parse
         self._now = now
         self._news = Changes()
+        self._presents = Presents(app, parse)
         self._ring = Ring(f"{int(now() * 1_000_000):x}")
         self._watching = 0
         self._looking: asyncio.Task[None] | None = None
@@ -189,57 +186,26 @@ class Feed:
         """The kind of an event, its session and its data."""
         name = change.session
         if isinstance(change, EntryChanged):
-            return "entry", name, _shown(name, change.observed.entry, change.observed.facts or NONE)
+            return "entry", name, entry_data(name, change.observed.entry, change.observed.facts or NONE)
         if isinstance(change, ScenarioChanged):
-            return "scenario", name, self._scenario(name)
+            return "scenario", name, self._presents.scenario(name)
         state = {SessionBegan: "new", SessionEnded: "gone"}[type(change)]
-        return "session", name, msgspec.json.encode({"session": name, "state": state})
-
-    def _scenario(self, name: str) -> bytes:
-        return msgspec.json.encode({"session": name, **self._app.served(name)})
+        return "session", name, session_data(name, state)
 
     async def _begin(self, client: Watcher, session: str | None, reason: str | None) -> int:
         """Sends what there is now to a reader that has nothing, and returns the number of the event after which it goes
         on. `reason`: why it has nothing; None if it is new."""
-        number = self._ring.last
-        entries = self._newest(session)
-        start = {"now": self._now(), "shown": len(entries)}
+        present = self._presents.after(self._ring.last, session)
+        start = {"now": self._now(), "shown": present.shown}
         if reason:
             client.write(written("gap", msgspec.json.encode({**start, "reason": reason})))
         else:
             client.write(written("start", msgspec.json.encode(start)))
-        for name in [name for name in self._app.sessions() if session in (None, name)]:
-            client.write(written("session", msgspec.json.encode({"session": name, "state": "new"})))
-            client.write(written("scenario", self._scenario(name)))
-            await client.drain()
-        async for piece in self._encoded(entries):
+        place = 0
+        while (piece := await present.piece(place)) is not None:
             client.write(piece)
             await client.drain()
-        client.write(written("live", b"{}", self._ring.id_of(number)))
-        return number
-
-    def _newest(self, session: str | None) -> list[tuple[str, Entry]]:
-        """The newest entries, the oldest of them first."""
-        newest_first = (
-            [(name, entry) for entry in reversed(list(each.journal)[-MOST_SHOWN:])]
-            for name, each in self._app.sessions().items()
-            if session in (None, name)
-        )
-        found = merge(*newest_first, key=lambda each: -(each[1].started or 0.0))
-        return list(islice(found, MOST_SHOWN))[::-1]
-
-    async def _encoded(self, entries: list[tuple[str, Entry]]) -> AsyncIterator[bytes]:
-        """The events of these entries, in pieces."""
-        for start in range(0, len(entries), _EVENTS_AT_ONCE):
-            some = entries[start : start + _EVENTS_AT_ONCE]
-            facts: dict[int, Facts] = {}
-
-            def read(entry: Entry, request: Request | None, facts: dict[int, Facts] = facts) -> None:
-                facts[id(entry)] = facts_of(request, entry)
-
-            await search([entry for _, entry in some], self._parse, read)
-            yield b"".join(written("entry", _shown(name, entry, facts[id(entry)])) for name, entry in some)
-
-
-def _shown(name: str, entry: Entry, facts: Facts) -> bytes:
-    return msgspec.json.encode(summary(name, entry, facts))
+            await asyncio.sleep(0)  # the next piece may be there already
+            place += 1
+        client.write(written("live", b"{}", self._ring.id_of(present.number)))
+        return present.number

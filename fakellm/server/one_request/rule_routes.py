@@ -22,7 +22,7 @@ from fakellm.faults import Fault
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.server.application import HttpRequest, Routes, parsed_entry
-from fakellm.server.control.entry_matches import search
+from fakellm.server.control.entry_matches import body_length, search
 from fakellm.server.control.journal_view import as_json
 from fakellm.server.control.sent_reply import habits_of
 from fakellm.server.offload import in_thread
@@ -49,7 +49,7 @@ def why_route(app: App, request: HttpRequest) -> Work:
         read = await read_request(app, entry)
         rules = [(str(rule.name), rule.when) for rule in engine.ruleset.rules]
         compare = partial(why, rules, read, entry.rule)
-        if engine.ruleset.slow(read, _length(entry), MOST_MILLISECONDS):
+        if engine.ruleset.slow(read, body_length(entry), MOST_MILLISECONDS):
             try:
                 found = await in_worker(lambda worker: worker.call(BUDGET.work_seconds, why, rules, read, entry.rule))
             except WorkEndedError:
@@ -69,10 +69,6 @@ async def read_request(app: App, entry: Entry) -> Request:
         message = f"Request {entry.number} is not a valid request to a model, so no rule can answer it."
         raise RequestError(400, message, "not_for_a_model")
     return found
-
-
-def _length(entry: Entry) -> int:
-    return len(entry.request.body) if isinstance(entry.request, Kept) else 0
 
 
 def rule_route(app: App, request: HttpRequest) -> Work:

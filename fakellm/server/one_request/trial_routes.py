@@ -6,16 +6,13 @@ Nobody serves these rules. Owns where the work is done: what may take long, in a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.route import api_named
-from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.engine import Engine, LongWorkError
 from fakellm.engine.entry import Entry, Kept
@@ -25,14 +22,13 @@ from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, Routes
 from fakellm.server.control.journal_view import as_json
+from fakellm.server.control.scenario_routes import scenario_in
 from fakellm.server.offload import in_thread
 from fakellm.server.one_request.routes import found_entry, kept_of, shown_plan, wire_pieces
 from fakellm.server.one_request.rule_routes import read_request
 from fakellm.server.one_request.wire import ReplyReader, encoded
-from fakellm.server.processes.answering import parsed
-from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, answered, read_there
-from fakellm.server.processes.model_reply import continuing
-from fakellm.server.processes.workers import WorkEndedError, in_worker
+from fakellm.server.processes.continued import continuing, kept_for
+from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
 
 if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
@@ -72,15 +68,11 @@ def _in_vain(scenario: Scenario) -> list[bytes]:
 
 
 async def _checked(app: App, body: bytes) -> Checked:
-    """Reads a scenario: another process does if it is long."""
+    """Reads a scenario."""
     try:
-        if len(body) > MOST_BODY and app.offloads:
-            return Checked(await in_worker(lambda worker: read_there(worker, body)))
-        return Checked((await in_thread(partial(parsed, body)))())
+        return Checked(await scenario_in(app, body))
     except ScenarioError as error:
         return Checked(None, error.problems)
-    except WorkEndedError:
-        raise exceeded("load_seconds") from None
 
 
 _PLACE = re.compile(r"scenario(?::([0-9]+):([0-9]+))?: (.*)", re.DOTALL)
@@ -109,27 +101,27 @@ def preview_route(app: App, request: HttpRequest) -> Work:
             return _preview(None, list(map(_problem, checked.problems)))
         read = await read_request(app, entry)
         engine = (await in_thread(lambda: Engine(Ruleset(checked.scenario), app.seed, strict=True)))()
-        response = await _answered(engine, sent, continuing(session, sent))
+        response = await _answered(engine, sent, kept_for(session, sent))
         return (await in_thread(partial(_shown, response, read, kept)))()  # type: ignore[no-any-return] # Result is of any type
 
     return Work(run, as_json)
 
 
-async def _answered(engine: Engine, request: HttpRequest, continued: Callable[[Request], Request] | None) -> Response:
-    """The response of an engine to the first attempt of a request. Raises RequestError."""
-    target = request.target
+async def _answered(engine: Engine, request: HttpRequest, kept: Any) -> Response:
+    """The response of an engine to the first attempt of a request. `kept`: what the session keeps of what it continues.
+    Raises RequestError."""
+    target, continued = request.target, continuing(request, kept)
 
     def rendered() -> Response:
-        most = inf if continued else MOST_MILLISECONDS
-        matched = engine.match(request.body, target.api, request.headers, most, target.url, continued)
-        found = engine.respond(matched, 1, most)
+        matched = engine.match(request.body, target.api, request.headers, MOST_MILLISECONDS, target.url, continued)
+        found = engine.respond(matched, 1, MOST_MILLISECONDS)
         assert isinstance(found, Response)  # YAML has no functions
         return found
 
     try:
         return (await in_thread(rendered))()  # type: ignore[no-any-return] # Result is of any type
     except LongWorkError:
-        found = await answered(engine, request, 1)
+        found = await answered(engine, request, 1, kept=kept)
         assert found.response
         return found.response
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,9 +17,9 @@ from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
 from fakellm.engine.limited import Spent, spent
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
@@ -32,8 +32,8 @@ _CACHE_BYTES = 8 * 2**20
 _APART = 64 * 1024
 """Bytes of a burst that are not copied on their way."""
 
-Sent = tuple[str, str, bytes, Mapping[str, str]]
-"""The method, path, body and headers of a request."""
+Sent = tuple[str, str, bytes, Mapping[str, str], Any]
+"""The method, path, body and headers of a request, and what the session keeps of what it continues."""
 
 
 class UnknownEngineError(FakellmError):
@@ -103,13 +103,15 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
     """The answer to a request with the engine of this number. `attempt`: its number, if that is known. `error`: why the
     request is refused. Raises UnknownEngineError."""
     from fakellm.server.application import HttpRequest, refused
+    from fakellm.server.processes.continued import continuing
     from fakellm.server.scenario_app import App
 
     engine = _engines.get(number)
     if engine is None:
         raise UnknownEngineError
     _engines.move_to_end(number)
-    request = HttpRequest(*sent)
+    method, path, body, headers, kept = sent
+    request = HttpRequest(method, path, body, headers)
     if error:
         return Answered(apart(refused(request, error, engine.seed)))
     app = App.of(engine)
@@ -122,7 +124,8 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
         if _last and _last[0][:2] == (number, sent):
             matched = _last.pop()[2]
         else:
-            matched = engine.match(request.body, route, request.headers, url=request.target.url)
+            continued = continuing(request, kept)
+            matched = engine.match(request.body, route, request.headers, url=request.target.url, continued=continued)
         if attempt is None and (matched.match.counts or engine.limits):
             _last[:] = [(number, sent, matched)]
             return Answered(None, matched.match)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
@@ -40,10 +41,14 @@ _number_of: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 
 
 async def answered(
-    engine: Engine, request: HttpRequest, attempt: int | None = None, error: RequestError | None = None
+    engine: Engine,
+    request: HttpRequest,
+    attempt: int | None = None,
+    error: RequestError | None = None,
+    kept: Any = None,
 ) -> answering.Answered:
     """What another process answers to a request. `attempt`: the number of the attempt, which is counted here.
-    `error`: why the request is refused, if that is known.
+    `error`: why the request is refused, if that is known. `kept`: what the session keeps of what it continues.
 
     Raises RequestError if that takes longer or needs more memory than the budget allows, or if the process is killed.
     """
@@ -52,7 +57,7 @@ async def answered(
     headers |= {name: value for name, value in request.headers.items() if name.lower() in _NEEDED}
 
     def work(worker: Worker) -> answering.Answered:
-        sent = request.method, request.path, pickle.PickleBuffer(request.body), headers
+        sent = request.method, request.path, pickle.PickleBuffer(request.body), headers, kept
         try:
             return worker.call(BUDGET.work_seconds, answering.answer, number, sent, attempt, error)
         except answering.UnknownEngineError:

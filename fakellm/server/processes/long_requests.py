@@ -16,6 +16,9 @@ _ESTIMATES: Mapping[str, Callable[[bytes], float]] = {
 
 
 def is_long(request: HttpRequest) -> bool:
-    """Whether reading a body and answering it would hold up the event loop."""
+    """Whether another process must read a body and answer it, since that would hold up the event loop."""
+    if len(request.body) > MOST_BODY:
+        keeper = request.target.api.keeper
+        return keeper is None or request.target.operation not in keeper.operations  # only this process has what is kept
     estimate = _ESTIMATES.get(request.target.operation)
-    return len(request.body) > MOST_BODY or bool(estimate and estimate(request.body) > MOST_MILLISECONDS)
+    return bool(estimate and estimate(request.body) > MOST_MILLISECONDS)

@@ -20,83 +20,126 @@ from fakellm.apis.operation import Keeper
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
-from fakellm.engine.limited import spent
+from fakellm.engine.limited import Spent, alike, spent
 from fakellm.engine.response import Response, Work, changed, give_up, respond
-from fakellm.engine.state import AttemptCount, Session
+from fakellm.engine.state import AttemptCount, Attempted, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
-from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
-from fakellm.server.processes.within_limits import Grant, take
+from fakellm.server.processes.continued import continuing, kept_for
+from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, answered
+from fakellm.server.processes.within_limits import Demanding
 from fakellm.wire.plan import Frame
 
 T = TypeVar("T")
+
+_FIRST = AttemptCount(1, False)
 
 
 def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Response | Work:
     """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
     long work is done in another process."""
-    continued = continuing(session, request)
-    most = MOST_MILLISECONDS if offloads and not continued else inf
+    kept, target = kept_for(session, request), request.target
+    most = MOST_MILLISECONDS if offloads else inf
     try:
-        matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
+        continued = None
+        if kept is not None:
+            if offloads and kept.size > MOST_BODY:
+                raise LongWorkError
+            continued = continuing(request, kept)
+        matched = engine.match(request.body, target.api, request.headers, most, target.url, continued)
     except LongWorkError:
         return responding(partial(answered_with, session, engine, request))
-    making = _Making(session, engine, request, matched, most)
+    making = _Making(session, engine, request, matched, most, kept)
     return making.within_limits() if engine.limits else making.counted()
 
 
 class _Making(Struct, frozen=True):
     """A reply to one request, step by step; in a worker, the values that steps need come from the owner of the state.
-    `most`: the milliseconds after which another process takes over."""
+    `most`: the milliseconds after which another process takes over. `kept`: see `kept_for`."""
 
     session: Session[Engine]
     engine: Engine
     request: HttpRequest
     matched: Matched
     most: float
+    kept: Any
 
     def within_limits(self) -> Response | Work:
         """The outcome of a request that takes of quotas."""
-        match = self.matched.match
-        return _known(self.session.following(*match.count) if match.counts else 1, self._spend)
+        match, most = self.matched.match, self.most
+        demanding = Demanding(self.engine, self.request, lambda number: spent(self.engine, self.matched, number, most))
+        then = partial(self._admitted, demanding)
+        if match.counts:
+            until = partial(alike, self.engine, match)
+            return _known(self.session.count_within(match.count, demanding, until), then)
+        demanded = demanding(1)
+        if not demanded:
+            return self._elsewhere() if demanded is None else self.counted()
+        return _known(self.session.take(demanded), lambda admission: then(Attempted(_FIRST, admission)))
 
-    def _spend(self, number: int) -> Response | Work:
-        """Takes what the attempt with this number uses up."""
-        try:
-            spending = spent(self.engine, self.matched, number, self.most)
-        except LongWorkError:
-            return responding(partial(answered_with, self.session, self.engine, self.request))
-        return _known(take(self.session, self.engine, self.request, spending), self._granted)
-
-    def _granted(self, grant: Grant | None) -> Response | Work:
-        if grant is None:
-            return self.counted()
-        matched = self.matched
-        if not grant.allowed:
+    def _admitted(self, demanding: Demanding, attempted: Attempted) -> Response | Work:
+        """The outcome for what the quotas have admitted."""
+        count, admission = attempted
+        if admission is None:
+            return self._elsewhere()
+        matched, grant = self.matched, demanding.grant(count.number, admission)
+        if grant and not grant.allowed:
             return grant.refuse(self.engine, matched.parsed(), matched.route)
         try:
-            return changed(self.counted(), partial(grant.answer, route=matched.route), grant.give_up)
+            outcome, keeper = self._attempted(count), self.request.target.api.keeper
+            if keeper is not None:
+                outcome = self._remembered(keeper, outcome)
+            if grant is None:
+                return outcome
+            return changed(outcome, partial(grant.answer, route=matched.route), grant.give_up)
         except BaseException:
-            grant.give_up()
+            if grant:
+                grant.give_up()
             raise
+
+    def _elsewhere(self) -> Work:
+        """The work of having another process do it."""
+        return responding(partial(answered_with, self.session, self.engine, self.request))
 
     def counted(self) -> Response | Work:
         """The outcome, after the attempt has been counted."""
         matched, keeper = self.matched, self.request.target.api.keeper
         if not matched.match.counts:
-            outcome = _rendered(self.most, self.request, self.engine, matched, 1)
+            outcome = self._rendered(1)
         else:
             outcome = _known(self.session.count(*matched.match.count), self._attempted)
-        if keeper is None:
-            return outcome
-        return changed(outcome, partial(remembered, self.session.store, keeper, matched.parsed()))
+        return outcome if keeper is None else self._remembered(keeper, outcome)
+
+    def _remembered(self, keeper: Keeper, outcome: Response | Work) -> Response | Work:
+        """The outcome, which the API keeps."""
+        return changed(outcome, partial(remembered, self.session.store, keeper, self.matched.parsed()))
 
     def _attempted(self, count: AttemptCount) -> Response | Work:
-        outcome = _rendered(self.most, self.request, self.engine, self.matched, count.number)
+        outcome = self._rendered(count.number)
         return _forgotten(outcome) if count.forgotten else outcome
+
+    def _rendered(self, number: int) -> Response | Work:
+        """The response to an attempt, or the work of rendering it."""
+        engine, matched = self.engine, self.matched
+        try:
+            return engine.respond(matched, number, self.most)
+        except LongWorkError as error:
+            if error.imports:
+                return Work(
+                    partial(import_module, "fakellm.generate.json_schema.check"),
+                    lambda module: respond_now(engine, matched, number, module),
+                )
+
+        def then(result: Callable[[], Any]) -> Response:
+            answer: Answered = result()
+            assert answer.response
+            engine.keep(matched, number, answer.response)
+            return answer.response
+
+        return Work(partial(answered, engine, self.request, number, kept=self.kept), then)
 
 
 def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Response | Work:
@@ -144,25 +187,6 @@ def _making_response(run: Callable[[], Awaitable[Response]]) -> Work:
     return Work(make, lambda result: result(), ended=ended)
 
 
-def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
-    """The response to an attempt, or the work of rendering it."""
-    try:
-        return engine.respond(matched, number, most)
-    except LongWorkError as error:
-        if error.imports:
-            return Work(
-                partial(import_module, "fakellm.generate.json_schema.check"),
-                lambda module: respond_now(engine, matched, number, module),
-            )
-
-    def then(result: Callable[[], Any]) -> Response:
-        response = _response(result)
-        engine.keep(matched, number, response)
-        return response
-
-    return Work(partial(answered, engine, request, number), then)
-
-
 def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[[], Any]) -> Response:
     """The response, after the module that it needs has been imported, which takes a third of a second."""
     module()
@@ -171,48 +195,55 @@ def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[
     return response
 
 
-def _response(result: Callable[[], Any]) -> Response:
-    """The response that another process has made."""
-    answer: Answered = result()
-    assert answer.response
-    return answer.response
-
-
 async def answered_with(session: Session[Engine], engine: Engine, request: HttpRequest) -> Answered:
     """What another process answers to a request; its attempts are counted here, and functions are called here."""
-    number, forgotten = 1, False
+    number, forgotten, kept = 1, False, kept_for(session, request)
     try:
-        answer = await answered(engine, request)
+        answer = await answered(engine, request, kept=kept)
         match = answer.match
         if match and engine.limits:
-            return await _limited(session, engine, request, match)
+            return await _limited(session, engine, request, match, kept)
         if match and match.counts:
             number, forgotten = await _value(session.count(*match.count))
-            answer = await answered(engine, request, number)
+            answer = await answered(engine, request, number, kept=kept)
     except RequestError as error:
         return await refused_there(engine, request, error)
-    return await _completed(session, engine, request, answer, number, forgotten)
+    return await _completed(session, engine, request, answer, number, forgotten, kept)
 
 
-async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match) -> Answered:
+async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match, kept: Any) -> Answered:
     """What another process answers to a request within limits, which it counts too."""
-    number, forgotten = await _value(session.following(*match.count)) if match.counts else 1, False
-    answer = await answered(engine, request, number)
-    grant = await _value(take(session, engine, request, answer.spent))
-    if grant and not grant.allowed:
+    count = AttemptCount(await _value(session.following(*match.count)), False) if match.counts else _FIRST
+    admission = None
+    while admission is None:  # until no other request has come in the meantime
+        answer = await answered(engine, request, count.number, kept=kept)
+        demanding = Demanding(engine, request, partial(_spent_by, count.number, answer.spent))
+        if match.counts:
+            attempt = session.count_within(match.count, demanding, partial(alike, engine, match))
+            count, admission = await _value(attempt)
+        elif demanded := demanding(1):
+            admission = await _value(session.take(demanded))
+        else:
+            return await _completed(session, engine, request, answer, *count, kept)
+    grant = demanding.grant(count.number, admission)
+    if grant is None:
+        return await _completed(session, engine, request, answer, *count, kept)
+    if not grant.allowed:
         return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
     try:
-        if match.counts:
-            counted, forgotten = await _value(session.count(*match.count))
-            if counted != number:  # another request came in the meantime
-                number, answer = counted, await answered(engine, request, counted)
-        answer = await _completed(session, engine, request, answer, number, forgotten)
+        answer = await _completed(session, engine, request, answer, *count, kept)
         assert answer.response
-        return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
+        return replace(answer, response=grant.answer(answer.response, request.target.api))
     except BaseException:
-        if grant:
-            grant.give_up()
+        grant.give_up()
         raise
+
+
+def _spent_by(known: int, spent: Spent | None, number: int) -> Spent | None:
+    """What an attempt uses up, of which another process has made the one with the number that is `known`."""
+    if number != known:
+        raise LongWorkError
+    return spent
 
 
 async def _value(value: T | Awaitable[T]) -> T:
@@ -220,10 +251,19 @@ async def _value(value: T | Awaitable[T]) -> T:
 
 
 async def _completed(
-    session: Session[Engine], engine: Engine, request: HttpRequest, answer: Answered, number: int, forgotten: bool
+    session: Session[Engine],
+    engine: Engine,
+    request: HttpRequest,
+    answer: Answered,
+    number: int,
+    forgotten: bool,
+    kept: Any,
 ) -> Answered:
     """The answer, with the response of a function if one makes it; and kept, if the API keeps its replies."""
-    response = answer.response or await _called(engine, request, number)
+    response = answer.response
+    if response is None:
+        assert answer.match
+        response = await _called(engine, request, answer.match, number, kept)
     keeper = request.target.api.keeper
     target = request.target
     if keeper and target.operation in REPLIES and response.head.status == 200:
@@ -244,11 +284,13 @@ async def refused_there(engine: Engine, request: HttpRequest, error: RequestErro
     return await answered(engine, request, error=error)
 
 
-async def _called(engine: Engine, request: HttpRequest, number: int) -> Response:
+async def _called(engine: Engine, request: HttpRequest, match: Match, number: int, kept: Any) -> Response:
     """The response of a rule whose reply is a function. A thread reads the request for it, however long it is."""
+    target = request.target
 
     def run() -> Response | Work:
-        matched = engine.match(request.body, request.target.api, request.headers, url=request.target.url)
+        continued = continuing(request, kept)
+        matched = engine.matched(match, request.body, target.api, request.headers, target.url, continued)
         return engine.respond(matched, number)
 
     outcome = (await in_thread(run))()
@@ -260,20 +302,12 @@ def _forgotten(outcome: Response | Work) -> Response | Work:
     return changed(outcome, lambda response: replace(response, attempts_forgotten=True))
 
 
-def continuing(session: Session[Engine], request: HttpRequest) -> Callable[[Request], Request] | None:
-    """What makes the whole request of one that may continue a reply that is kept; None for any other request."""
-    keeper = request.target.api.keeper
-    if keeper is None or not keeper.refers(request.body):
-        return None
-    return partial(keeper.continued, kept=session.store.open(keeper).read())
-
-
 def whole_request(session: Session[Engine] | None, request: HttpRequest) -> Request:
     """The request with what it continues, as far as the session still keeps that. Raises RequestError if it is not
     valid."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     found = request.target.api.parse(request.body, headers, request.target.url)
-    continued = continuing(session, request) if session else None
+    continued = continuing(request, kept_for(session, request)) if session else None
     with suppress(RequestError):
         return continued(found) if continued else found
     return found

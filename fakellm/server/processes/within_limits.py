@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from fakellm.apis.openai.api_keys import sent_key
 from fakellm.apis.route import Route
-from fakellm.engine.engine import Engine
+from fakellm.engine.engine import Engine, LongWorkError
 from fakellm.engine.limited import Spent, demands, granted, over_limit
 from fakellm.engine.response import Response
-from fakellm.engine.state import Admission, Session
+from fakellm.engine.state import Admission
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand
 from fakellm.server.application import HttpRequest
@@ -47,20 +46,29 @@ class Grant(Struct, frozen=True):
         return over_limit(engine, request, route, self.spent, self.demanded, self.admission.standing)
 
 
-def take(
-    session: Session[Engine], engine: Engine, request: HttpRequest, spent: Spent | None
-) -> Grant | Awaitable[Grant] | None:
-    """Takes what a request uses up; None if that is nothing."""
-    if spent is None:
-        return None
-    key, _ = sent_key(request.headers, request.target.query)
-    demanded = demands(engine.limits, spent, key or "")
-    if not demanded:
-        return None
-    admission = session.take(demanded)
-    grant = partial(Grant, spent, demanded)
-    return grant(admission) if isinstance(admission, Admission) else _awaited(admission, grant)
+class Demanding:
+    """What the attempts of one request demand of the quotas of its session, by their numbers: called as `Demands` is.
 
+    spent: what an attempt uses up; None if that is nothing. It raises LongWorkError if that is not known here.
+    """
 
-async def _awaited(admission: Awaitable[Admission], grant: Callable[[Admission], Grant]) -> Grant:
-    return grant(await admission)
+    def __init__(self, engine: Engine, request: HttpRequest, spent: Callable[[int], Spent | None]) -> None:
+        self._limits = engine.limits
+        self._key = sent_key(request.headers, request.target.query)[0] or ""
+        self._spent = spent
+        self._found: dict[int, tuple[Spent | None, Sequence[Demand]]] = {}
+
+    def __call__(self, number: int) -> Sequence[Demand] | None:
+        try:
+            spent = self._spent(number)
+        except LongWorkError:
+            return None
+        demanded = demands(self._limits, spent, self._key) if spent else ()
+        self._found[number] = spent, demanded
+        return demanded
+
+    def grant(self, number: int, admission: Admission) -> Grant | None:
+        """What the attempt with this number takes; None if that is nothing. It takes the same as the last one before it
+        that has been computed."""
+        spent, demanded = self._found[max(each for each in self._found if each <= number)]
+        return Grant(spent, demanded, admission) if spent and demanded else None

@@ -11,17 +11,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fakellm.server.offload import in_thread
+from fakellm.server.offload import Threads, in_thread
 from fakellm.server.processes import worker
 
 T = TypeVar("T")
 
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from fakellm.server.processes.worker import main; main()"
+_CODE = (
+    "import sys; sys.path[:] = sys.argv[1:]; import fakellm.server.scenario_app; "  # what calls need, before the first
+    "from fakellm.server.processes.worker import main; main()"
+)
 _SLACK = 1.0
 """Seconds between the moment at which a process is killed and the one at which it would end by itself."""
 
@@ -103,8 +106,13 @@ class Workers:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.threads = Threads(most)
+        """One for each process, to wait for it."""
         self._idle: list[Worker] = []
-        self._busy: set[Worker] = set()
+        self._busy: dict[Worker, threading.Event] = {}
+        """With what is set when nobody waits for the work any more."""
+        self._callers = 0
+        """How many wait for work."""
         self._starting = 0
         self._changed = threading.Condition()
         self._users = 0
@@ -114,19 +122,38 @@ class Workers:
     def run(self, work: Callable[[Worker], T], unwanted: threading.Event) -> T:
         """What `work` returns or raises for a process that no other thread uses meanwhile. Raises WorkEndedError if it
         is `unwanted` when its turn comes, or if `end` is called before that."""
-        process = self._take()
+        process = self._take(unwanted)
         try:
             if unwanted.is_set():
                 raise WorkEndedError(in_time=True)
             return work(process)
         finally:
             with self._changed:
-                self._busy.discard(process)
+                del self._busy[process]
                 if not process.ended:
                     self._idle.append(process)
                 self._changed.notify()
 
-    def _take(self) -> Worker:
+    @contextmanager
+    def caller(self) -> Iterator[threading.Event]:
+        """Within this block, someone waits for work; gives what is set at its end. Work that nobody waits for any more
+        is ended if its process is needed."""
+        unwanted = threading.Event()
+        self._waits(1)
+        try:
+            yield unwanted
+        finally:
+            unwanted.set()
+            self._waits(-1)
+
+    def _waits(self, more: int) -> None:
+        with self._changed:
+            self._callers += more
+            unwanted = [process for process, each in self._busy.items() if each.is_set()]
+            for process in unwanted[: max(0, self._callers + len(unwanted) - self._most)]:
+                process.kill()
+
+    def _take(self, unwanted: threading.Event) -> Worker:
         """A process, new or idle, that is marked as busy."""
         with self._changed:
             ends = self._ends
@@ -136,7 +163,7 @@ class Workers:
                 raise WorkEndedError(in_time=True)
             if self._idle:
                 process = self._idle.pop()
-                self._busy.add(process)
+                self._busy[process] = unwanted
                 return process
             self._starting += 1
         started: Worker | None = None
@@ -149,7 +176,7 @@ class Workers:
                 self._starting -= 1
                 self._changed.notify()
                 if started and not started.ended:
-                    self._busy.add(started)
+                    self._busy[started] = unwanted
                     if ends != self._ends:
                         started.kill()
 
@@ -182,10 +209,10 @@ atexit.register(WORKERS.end)
 
 
 async def in_worker(work: Callable[[Worker], T]) -> T:
-    """What `work` returns or raises; a thread calls it with a process, and waits for that process. If the caller is
-    cancelled before a process is free, the work is not done."""
-    unwanted = threading.Event()
-    try:
-        return (await in_thread(lambda: WORKERS.run(work, unwanted)))()  # type: ignore[no-any-return] # Result is of any type
-    finally:
-        unwanted.set()
+    """What `work` returns or raises; a thread calls it with a process, and waits for that process.
+
+    If the caller is cancelled before a process is free, the work is not done; after that, the process is killed once
+    other work needs it.
+    """
+    with WORKERS.caller() as unwanted:
+        return (await in_thread(lambda: WORKERS.run(work, unwanted), WORKERS.threads))()  # type: ignore[no-any-return] # Result is of any type

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -19,6 +20,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from fakellm.base.errors import RequestError, ServerError
+
+T = TypeVar("T")
 
 PATIENCE = 2.0
 """Seconds after which a Redis that does not answer counts as one that cannot be reached."""
@@ -45,12 +48,15 @@ class RedisLink:
         self, url: str, joined: Callable[[], Awaitable[None]], received: Callable[[Any], Awaitable[None]]
     ) -> None:
         # A command is never sent twice: it may have been executed although the connection was lost.
-        self._redis: Any = Redis.from_url(
-            url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
+        self._redis, self._binary = (
+            Redis.from_url(
+                url,
+                socket_timeout=PATIENCE,
+                socket_connect_timeout=PATIENCE,
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=decodes,
+            )
+            for decodes in (True, False)
         )
         self._joined = joined
         self._received = received
@@ -82,11 +88,22 @@ class RedisLink:
             await asyncio.wait(tasks)
         await self._close()
 
-    async def call(self, script: str, keys: Sequence[str], *values: Any) -> Any:
-        """What a script returns. Raises RequestError, status 503, while Redis cannot be reached."""
+    async def call(self, script: str, keys: Sequence[str], *values: Any, binary: bool = False) -> Any:
+        """What a script returns: texts or, if it is `binary`, bytes. Raises RequestError, status 503, while Redis
+        cannot be reached."""
+        return await self._tried(partial(self.run, script, keys, *values, binary=binary))
+
+    async def names(self, pattern: str) -> list[str]:
+        """The names of all keys that match a pattern. Raises RequestError as `call` does."""
+        return await self._tried(partial(self._names, pattern))
+
+    async def _names(self, pattern: str) -> list[str]:
+        return [name async for name in self._redis.scan_iter(pattern, 1000)]
+
+    async def _tried(self, what: Callable[[], Awaitable[T]]) -> T:
         if self.up:
             try:
-                return await self.run(script, keys, *values)
+                return await what()
             except FAILURES as error:
                 self._lost(error)
         message = (
@@ -95,11 +112,12 @@ class RedisLink:
         )
         raise RequestError(503, message, UNAVAILABLE)
 
-    async def run(self, script: str, keys: Sequence[str], *values: Any) -> Any:
+    async def run(self, script: str, keys: Sequence[str], *values: Any, binary: bool = False) -> Any:
         """As `call`, but raises what the package redis raises."""
         if script not in self._scripts:
             self._scripts[script] = self._redis.register_script(script)
-        return await self._scripts[script](keys=keys, args=values)
+        client = self._binary if binary else self._redis
+        return await self._scripts[script](keys=keys, args=values, client=client)
 
     async def send(self, message: str) -> None:
         """Sends a message to all servers, unless Redis cannot be reached."""
@@ -107,6 +125,10 @@ class RedisLink:
             await self._redis.publish(self.channel, message)
         except FAILURES as error:
             self._lost(error)
+
+    async def listen(self, channel: str) -> None:
+        """Also receives the messages of this channel, until Redis is lost."""
+        await self._messages.subscribe(channel)
 
     async def _join(self) -> None:
         await self._close()
@@ -121,8 +143,9 @@ class RedisLink:
         if self._messages is not None:
             with suppress(*FAILURES):
                 await self._messages.aclose()
-        with suppress(*FAILURES):
-            await self._redis.connection_pool.disconnect()
+        for redis in (self._redis, self._binary):
+            with suppress(*FAILURES):
+                await redis.connection_pool.disconnect()
 
     async def _keep(self) -> None:
         """Receives messages, and connects again whenever Redis is lost."""

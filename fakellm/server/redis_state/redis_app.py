@@ -14,33 +14,48 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Response, Work
+from fakellm.engine.response import Outcome, Pace, Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import HttpRequest, json_response
+from fakellm.server.application import HttpRequest, json_response, settled
 from fakellm.server.control.next_fault import end_fault, shown_fault
 from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
 from fakellm.server.redis_state.link import UNAVAILABLE
-from fakellm.server.redis_state.redis_state import OwnScenario, RedisSession, RedisState
+from fakellm.server.redis_state.reading_routes import reading
+from fakellm.server.redis_state.redis_session import RedisSession
+from fakellm.server.redis_state.redis_state import OwnScenario, RedisState
 from fakellm.server.scenario_app import ROUTES, App
+from fakellm.server.workers.reports import ReportedChanges
 
 
 class RedisApp(App):
-    """The application of a server with this state."""
+    """The application of a server with this state. `real_time`: whether the time of quotas passes by itself."""
 
     def __init__(
-        self, scenario: Scenario | None, *, seed: int, strict: bool, api_keys: Sequence[str], limits: Limits, url: str
+        self,
+        scenario: Scenario | None,
+        *,
+        seed: int,
+        strict: bool,
+        api_keys: Sequence[str],
+        limits: Limits,
+        url: str,
+        real_time: bool = False,
     ) -> None:
-        self.copies = RedisState(url, limits)
+        self.copies = RedisState(url, limits, real_time)
         super().__init__(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, state=self.copies)
         self.copies.engine = self._served
+        self.changes = ReportedChanges(self.copies.journals.reports)
+        self.copies.journals.changed = self.changes.notify
+        self.copies.journals.settled = partial(settled, self)
         self.routes = {
             **ROUTES,
             "/_fakellm/reset": {"POST": _reset},
             "/_fakellm/scenario": {"PUT": _load_scenario, "GET": shown_scenario},
+            "/_fakellm/speed": {**ROUTES["/_fakellm/speed"], "PUT": _set_speed},
             "/_fakellm/fault": {"GET": shown_fault, "PUT": _put_fault, "DELETE": end_fault},
         }
 
@@ -50,19 +65,18 @@ class RedisApp(App):
             return None
         return self.copies.read(name)
 
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        work = reading(self.copies, request)
+        if work is None:
+            return super().handle(request)
+        return work(lambda: super(RedisApp, self).handle(request)[0]), Entry(request.method, request.target.shown)
+
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         """As that of App. What lacks Redis adds no line to the log, which has one that it is lost."""
         response, entry = super().refuse(request, error, entry)
         if error.code == UNAVAILABLE:
             response = replace(response, explanation=None)
         return response, entry
-
-    def compiled(self, scenario: Scenario | None, strict: bool, first: int = 0) -> Engine:
-        """As that of App. Raises ScenarioError for a scenario with quotas, which are not shared."""
-        if scenario is not None and scenario.limits:
-            remedy = "remove 'limits', or start one server without --state, with --workers for more processes"
-            raise ScenarioError([f"scenario: servers with --state do not share what is used of 'limits'; {remedy}"])
-        return super().compiled(scenario, strict, first)
 
     def change(self, name: str, engine: Engine) -> Awaitable[None]:
         session = self.copies.find(name)
@@ -115,6 +129,20 @@ def _load_scenario(app: RedisApp, request: HttpRequest) -> Work:
         return scenario, engine
 
     return Work(run, lambda result: loaded(*read_result(result)))
+
+
+def _set_speed(app: RedisApp, request: HttpRequest) -> Work:
+    """Divides the delays of all replies of all servers by another number."""
+    pace = ROUTES["/_fakellm/speed"]["PUT"](app, request)
+    assert isinstance(pace, Pace)
+    assert pace.speed is not None
+    speed = pace.speed
+
+    def then(result: Callable[[], Any]) -> Response:
+        result()
+        return json_response({"speed": speed})
+
+    return Work(partial(app.copies.set_speed, speed), then)
 
 
 def _put_fault(app: RedisApp, request: HttpRequest) -> NoReturn:

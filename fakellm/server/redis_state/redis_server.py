@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import Server
+from fakellm.server.redis_state.reading_routes import SharedFeed
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.requests.control_access import ControlAccess
 
@@ -22,8 +23,10 @@ class RedisServer:
         connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
         self._server = Server(app, speed, None, access, connections)
+        self._server.feed = SharedFeed(app.copies, self._server.feed)
         self._state = app.copies
         self._state.replace = self._server.change
+        self._state.pace = self._server.pace
 
     async def start(self, listener: socket.socket) -> str:
         """Connects to Redis, then starts to accept connections, and returns the URL. Raises ServerError if Redis cannot

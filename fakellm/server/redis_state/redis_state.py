@@ -1,26 +1,33 @@
 """The sessions of a server that shares them with others: copies of what Redis has of them. Implements `State`.
 
-Redis has which scenario a session serves, and the counts of its attempts. Its journal and what APIs keep of its replies
-are this server's own. Owns when a copy is read again, and that every server has a change before it is confirmed.
+Redis has which scenario a session serves, the counts of its attempts, its quotas, and its journal. What APIs keep of
+its replies is this server's own. Owns when a copy is read again, and that every server has a change before it is
+confirmed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
-from fakellm.engine.state import AttemptCount, Limits, MemorySession, MemoryState
+from fakellm.engine.state import AttemptCount, Attempted, Limits, MemorySession, MemoryState
+from fakellm.server.redis_state.confirmations import Confirmations
+from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink
-from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
+from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, busy, give_back, keys
+from fakellm.server.redis_state.redis_session import RedisSession
+from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, PACE, RENEW, REPLACE
+from fakellm.server.redis_state.servers import Servers
+from fakellm.server.redis_state.shared_journal import SharedJournal
 
 SESSION_SECONDS = 86_400
 """How long Redis keeps a session that no server uses."""
@@ -29,17 +36,15 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
 
+NOT_CONFIRMED = (
+    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
+    "as before for a while."
+)
+
+T = TypeVar("T")
+
+_SPEED = "fakellm:speed"
 _SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
-
-
-class Shared(Struct, frozen=True):
-    """A session as Redis has it. `scenario`: its own, as JSON; None if it serves that of the server."""
-
-    serial: str
-    version: str
-    scenario: str | None
-    strict: bool
-    first: int
 
 
 class OwnScenario(Struct, frozen=True):
@@ -55,69 +60,47 @@ class OwnScenario(Struct, frozen=True):
         return self.text, int(self.strict), self.first
 
 
-class RedisSession(MemorySession[Engine]):
-    """A copy of a session, whose counts are in Redis."""
-
-    shared: RedisState
-    name: str
-    serial = ""
-    version = ""
-    used = True
-
-    def count(self, *key: Hashable) -> Awaitable[AttemptCount]:  # type: ignore[override] # Redis counts
-        return self.shared.count(self, key)
-
-    def counted(self, *key: Hashable) -> Awaitable[AttemptCount]:  # type: ignore[override] # Redis counts
-        return self.shared.counted(self, key)
-
-
-class _Change:
-    """A change that servers confirm."""
-
-    def __init__(self) -> None:
-        self._confirmed = asyncio.Semaphore(0)
-
-    def confirm(self) -> None:
-        self._confirmed.release()
-
-    async def by(self, servers: int) -> None:
-        """Waits until so many servers have confirmed it."""
-        for _ in range(servers):
-            await self._confirmed.acquire()
-
-
 class RedisState(MemoryState[Engine]):
     """The state of a server that shares it in the Redis at `url`: `start`, then `stop`, in one event loop. Raises
     ValueError if that is not a URL of Redis.
 
-    engine: the engine of a session with its own scenario, or without. replace: calls what may replace sessions.
-    Both are set before it starts.
+    real_time: whether the time of quotas passes by itself. engine: the engine of a session with its own scenario, or
+    without. replace: calls what may replace sessions. pace: called when the speed of all servers changes. The last
+    three are set before it starts.
     """
 
     kind = RedisSession
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, limits: Limits, real_time: bool = False) -> None:
         super().__init__(limits)
         self._most_attempts = limits.max_attempts
         self._link = RedisLink(url, self._joined, self._received)
         self._reading = asyncio.Lock()
-        self._numbers = count(1)
-        self._server = 0
-        self._changes: dict[str, _Change] = {}
-        """Those that servers are to confirm."""
-        self._renewing: asyncio.Task[None] | None = None
+        self._servers = Servers(self._link)
+        self.journals = Journals(self._link, self._servers, self, limits, SESSION_SECONDS)
+        self._shelf = self.journals.shelf
+        self.quotas = SharedQuotas(self._link, SESSION_SECONDS, limits, real_time)
+        self._confirmations = Confirmations()
+        self._taking: set[asyncio.Task[Attempted]] = set()
+        self._renewing: list[asyncio.Task[None]] = []
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
         self.replace: Callable[[Callable[[], None]], None]
+        self.pace: Callable[[float], object]
 
     async def start(self) -> None:
         """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
         await self._link.start()
-        self._renewing = asyncio.create_task(self._keep_renewing())
+        self._renewing = [
+            asyncio.create_task(_repeated(RENEW_SECONDS, self.renew)),
+            asyncio.create_task(_repeated(LEASE_SECONDS / 3, self.quotas.holdings.renew)),
+        ]
 
     async def stop(self) -> None:
         """Disconnects."""
-        if self._renewing:
-            self._renewing.cancel()
+        for task in self._renewing:
+            task.cancel()
+        await self.quotas.holdings.settled()
+        await self.journals.stop()
         await self._link.stop()
 
     def open(self, name: str, content: Engine) -> MemorySession[Engine]:
@@ -135,6 +118,21 @@ class RedisState(MemoryState[Engine]):
             if self.find(name) is None:
                 await self._copy(name, self._link.call)
 
+    async def read_again(self, name: str) -> None:
+        """Brings the copy of a session up to date. Raises RequestError."""
+        async with self._reading:
+            await self._copy(name, self._link.call)
+
+    async def read_all(self) -> None:
+        """Copies all sessions that Redis has, and brings their journals up to date. Raises RequestError."""
+        names = [each.removeprefix(keys("")[0]) for each in await self._link.names(keys("*")[0])]
+        await self.journals.read_all(names)
+
+    def journal(self, name: str) -> SharedJournal | None:
+        """The journal of a session, if there is a copy of it."""
+        found = self.find(name)
+        return found.journal if isinstance(found, RedisSession) else None
+
     async def put(self, name: str, scenario: OwnScenario | None) -> None:
         """Starts a session anew on all servers: with its own scenario, or that of the servers. Raises RequestError."""
         values = () if scenario is None else scenario.values
@@ -144,42 +142,78 @@ class RedisState(MemoryState[Engine]):
         """Has all servers serve a session with another scenario, made of that in `before`. Raises RequestError."""
         await self._change(name, CHANGE, *scenario.values, before.version)
 
-    async def count(self, session: RedisSession, key: tuple[Hashable, ...]) -> AttemptCount:
+    async def set_speed(self, speed: float) -> None:
+        """Has all servers divide delays by another number. Raises RequestError."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS, repr(speed))
+        if not await self._servers.ask("speed", speed):
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed")
+
+    async def count(self, session: RedisSession, word: str) -> AttemptCount:
         """Counts one more attempt. Raises RequestError."""
-        while True:
-            values = SESSION_SECONDS, session.serial, _word(key), self._most_attempts
-            found = await self._link.call(COUNT, _keys(session.name), *values)
-            if found is not None:
-                return AttemptCount(found[0], bool(found[1]))
-            # Redis has another session of this name, of which this server has not heard yet.
+
+        def run(now: RedisSession) -> Awaitable[Any]:
+            return self._link.call(COUNT, keys(now.name)[:2], SESSION_SECONDS, now.serial, word, self._most_attempts)
+
+        number, forgotten = await self._in(session, run)
+        return AttemptCount(number, bool(forgotten))
+
+    async def counted(self, session: RedisSession, word: str) -> AttemptCount:
+        """The last attempt that was counted. Raises RequestError."""
+        number, forgotten = await self._link.call(COUNTED, keys(session.name)[:2], word)
+        return AttemptCount(number, bool(forgotten))
+
+    async def take(self, session: RedisSession, word: str | None, found: Sequence[Case]) -> Attempted:
+        """Takes what the next attempt demands, and counts it if `word` has its count. Raises RequestError."""
+        if all(demand.period for each in found for demand in each.demands):
+            return await self._take(session, word, found)
+        taking = asyncio.create_task(self._take(session, word, found))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:  # the client has left
+            taking.add_done_callback(give_back)
+            raise
+
+    async def _take(self, session: RedisSession, word: str | None, found: Sequence[Case]) -> Attempted:
+        def run(now: RedisSession) -> Awaitable[Attempted | None]:
+            return self.quotas.take(now.name, now.serial, word, found)
+
+        attempted = await self._in(session, run)
+        if attempted.admission and busy(attempted.admission):
+            # A client may have got a reply before the message arrived that gives back what it has held.
+            await self._servers.ask("return")
+            attempted = await self._in(session, run)
+        return attempted
+
+    async def advance(self, session: RedisSession, milliseconds: int) -> int:
+        """Lets time pass for the quotas of a session; returns how much has in all. Raises RequestError."""
+        return await self._in(session, lambda now: self.quotas.advance(now.name, now.serial, milliseconds))
+
+    async def _in(self, session: RedisSession, run: Callable[[RedisSession], Awaitable[T | None]]) -> T:
+        """What a call returns in a session. If that is None, Redis has another session of this name, of which this
+        server has not heard yet."""
+        while (found := await run(session)) is None:
             async with self._reading:
                 session = await self._copy(session.name, self._link.call)
-
-    async def counted(self, session: RedisSession, key: tuple[Hashable, ...]) -> AttemptCount:
-        """The last attempt that was counted. Raises RequestError."""
-        number, forgotten = await self._link.call(COUNTED, _keys(session.name), _word(key))
-        return AttemptCount(number, bool(forgotten))
+        return found
 
     async def renew(self) -> None:
         """Has Redis keep the sessions that have been used since the last call, and forgets the copies of others, except
         that at the root."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS)
         for name, session in self.sessions().items():
             assert isinstance(session, RedisSession)
             if session.used or not name:
                 session.used = False
-                await self._link.call(RENEW, _keys(name), SESSION_SECONDS)
+                await self._link.call(RENEW, keys(name), SESSION_SECONDS)
+                await self.journals.keep(name)
             elif not session.replies:
                 self.replace(partial(self.forget, name))
 
-    async def _keep_renewing(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            with suppress(RequestError):  # Redis cannot be reached now
-                await self.renew()
-
     async def _copy(self, name: str, run: Callable[..., Awaitable[Any]]) -> RedisSession:
         """Reads a session of Redis, and copies it unless the copy is up to date."""
-        values = await run(OPEN, [_session(name), _SERIALS], SESSION_SECONDS)
+        values = await run(OPEN, [*keys(name)[:1], _SERIALS], SESSION_SECONDS)
         serial, version, text, strict, first = values
         session = self.find(name)
         if not isinstance(session, RedisSession) or (session.serial, session.version) != (serial, version):
@@ -200,60 +234,66 @@ class RedisState(MemoryState[Engine]):
         session = self.load(name, engine) if own else super().open(name, engine)
         assert isinstance(session, RedisSession)
         session.shared, session.name, session.serial = self, name, serial
+        session.journal = self.journals.journal(name, serial)
 
     async def _change(self, name: str, script: str, *values: Any) -> None:
         """Changes a session in Redis, and waits until every server that Redis informs has the change."""
-        number = f"{self._server}:{next(self._numbers)}"
-        change = self._changes[number] = _Change()
-        keys = [*_keys(name), _SERIALS]
+        number = self._servers.number()
+        session, *others = keys(name)
+        message = json.dumps(["change", number, name])
+        values = SESSION_SECONDS, self._link.channel, message, *values
+        changing = self._link.call(script, [session, _SERIALS, *others], *values)
         try:
-            message = json.dumps([number, name])
-            servers = await self._link.call(script, keys, SESSION_SECONDS, self._link.channel, message, *values)
-            if servers < 0:
-                message = (
-                    "Another request has changed the scenario of this session in the meantime; send this one again."
-                )
-                raise RequestError(409, message, "session_changed")
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                await change.by(servers)
+            servers = await self._confirmations.of(number, changing, CONFIRM_SECONDS)
         except TimeoutError:
-            message = (
-                "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is "
-                "busy, may answer as before for a while."
-            )
-            raise RequestError(503, message, "not_confirmed") from None
-        finally:
-            del self._changes[number]
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed") from None
+        if servers < 0:
+            message = "Another request has changed the scenario of this session in the meantime; send this one again."
+            raise RequestError(409, message, "session_changed")
 
     async def _joined(self) -> None:
         """Brings the copies up to date: this server has missed the changes while it could not reach Redis."""
-        self._server = await self._link.run(JOIN, [_SERVERS])
+        number = await self._link.run(JOIN, [_SERVERS])
+        await self._servers.join(number)
+        await self.quotas.holdings.joined(number)
         async with self._reading:
             for name in self.sessions() or ("",):
                 await self._copy(name, self._link.run)
+        if (speed := await self._link.run(PACE, [_SPEED], SESSION_SECONDS)) is not None:
+            self.pace(float(speed))
+        asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _received(self, message: str) -> None:
-        """Applies a change of any server, this one too, and confirms it; or notes that one has confirmed it."""
-        number, *names = json.loads(message)
-        if not names:
-            if number in self._changes:
-                self._changes[number].confirm()
-            return
+        """Does what a server has sent, this one too."""
+        kind, number, content = json.loads(message)
+        if kind == "change":
+            await self._changed(number, content)
+        elif kind == "flush":
+            with suppress(RequestError):
+                await self.journals.flushed(number)
+        elif kind == "speed":
+            self.pace(content)
+            await self._servers.answer(number)
+        elif kind == "return":
+            await self.quotas.holdings.settled()
+            await self._servers.answer(number)
+        elif kind == "written":
+            self.journals.announced(content)
+        elif kind == "answer":
+            self._servers.answered(number, content)
+            self._confirmations.confirm(number)
+
+    async def _changed(self, number: str, name: str) -> None:
+        """Applies a change, and confirms it."""
         with suppress(RequestError):  # if Redis is lost, all copies are brought up to date when it is back
             async with self._reading:
-                if self.find(names[0]) is not None:
-                    await self._copy(names[0], self._link.call)
-            await self._link.send(json.dumps([number]))
+                if self.find(name) is not None:
+                    await self._copy(name, self._link.call)
+            await self._servers.answer(number)
 
 
-def _session(name: str) -> str:
-    return f"fakellm:session:{name}"
-
-
-def _keys(name: str) -> list[str]:
-    """The keys of a session and of its counts."""
-    return [_session(name), f"fakellm:counts:{name}"]
-
-
-def _word(key: tuple[Hashable, ...]) -> str:
-    return ":".join(map(str, key))
+async def _repeated(seconds: float, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        with suppress(RequestError):  # Redis cannot be reached now
+            await run()

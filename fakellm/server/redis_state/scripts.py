@@ -7,6 +7,8 @@ had been dropped before the first.
 
 from __future__ import annotations
 
+from fakellm.server.redis_state.journal_scripts import JOURNALS
+
 _SERIAL = """
 local function serial(counter)
     local time = redis.call('TIME')
@@ -31,9 +33,11 @@ there was none."""
 
 REPLACE = (
     _SERIAL
+    + JOURNALS
     + """
-local number = serial(KEYS[3])
-redis.call('DEL', KEYS[1], KEYS[2])
+local number = serial(KEYS[2])
+forget(string.sub(KEYS[1], #'fakellm:session:' + 1))
+redis.call('DEL', KEYS[1], unpack(KEYS, 3))
 redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
 if ARGV[4] then
     redis.call('HSET', KEYS[1], 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
@@ -42,8 +46,8 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
 """
 )
-"""Keys: a session, its counts, the counter of serials. Arguments: seconds, channel, message, and the scenario, if it
-gets its own. Returns how many servers get the message."""
+"""Keys: a session, the counter of serials, and the others of the session. Arguments: seconds, channel, message, and the
+scenario, if it gets its own. Returns how many servers get the message."""
 
 CHANGE = (
     _SERIAL
@@ -51,7 +55,7 @@ CHANGE = (
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[7] then
     return -1
 end
-local number = serial(KEYS[3])
+local number = serial(KEYS[2])
 redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
@@ -60,41 +64,64 @@ return redis.call('PUBLISH', ARGV[2], ARGV[3])
 """As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns -1 if it is no longer
 that one."""
 
-COUNT = """
+COUNTING = """
+local function following(session, counts, key)
+    local last = tonumber(redis.call('HGET', counts, key) or '0')
+    local forgotten = last < 0 or (last == 0 and redis.call('HEXISTS', session, 'forgotten') == 1)
+    return math.abs(last) + 1, forgotten
+end
+
+local function count(session, counts, key, number, forgotten, most)
+    if number == 1 and redis.call('HLEN', counts) >= most then
+        redis.call('HDEL', counts, redis.call('HRANDFIELD', counts))
+        redis.call('HSET', session, 'forgotten', 1)
+    end
+    redis.call('HSET', counts, key, forgotten and -number or number)
+end
+"""
+"""The number of the next attempt, and whether counts had been dropped before the first; and how that is counted."""
+
+COUNT = (
+    COUNTING
+    + """
 if redis.call('HGET', KEYS[1], 'serial') ~= ARGV[2] then
     return false
 end
-local last = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or '0')
-local forgotten = last < 0
-if last == 0 then
-    forgotten = redis.call('HEXISTS', KEYS[1], 'forgotten') == 1
-    if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[4]) then
-        redis.call('HDEL', KEYS[2], redis.call('HRANDFIELD', KEYS[2]))
-        redis.call('HSET', KEYS[1], 'forgotten', 1)
-    end
-end
-local number = math.abs(last) + 1
-redis.call('HSET', KEYS[2], ARGV[3], forgotten and -number or number)
+local number, forgotten = following(KEYS[1], KEYS[2], ARGV[3])
+count(KEYS[1], KEYS[2], ARGV[3], number, forgotten, tonumber(ARGV[4]))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[1])
 return {number, forgotten and 1 or 0}
 """
+)
 """Keys: a session, its counts. Arguments: seconds, the session's serial, the count, the most counts. Returns the number
 of the attempt, and whether counts had been dropped before the first; nothing if the session has been replaced."""
 
-COUNTED = """
-local last = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
-local forgotten = last < 0 or (last == 0 and redis.call('HEXISTS', KEYS[1], 'forgotten') == 1)
-return {math.abs(last), forgotten and 1 or 0}
+COUNTED = (
+    COUNTING
+    + """
+local number, forgotten = following(KEYS[1], KEYS[2], ARGV[1])
+return {number - 1, forgotten and 1 or 0}
 """
+)
 """Keys: a session, its counts. Argument: the count. Returns as COUNT, and counts nothing."""
 
 RENEW = """
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[1])
+for _, key in ipairs(KEYS) do
+    redis.call('EXPIRE', key, ARGV[1])
+end
 return 1
 """
-"""Keys: a session, its counts. Argument: the seconds that they stay from now on."""
+"""Keys: those of a session. Argument: the seconds that they stay from now on."""
 
-JOIN = "return redis.call('INCR', KEYS[1])"
-"""Key: the counter of servers. Returns the number of one more."""
+PACE = """
+if ARGV[2] then
+    redis.call('SET', KEYS[1], ARGV[2])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('GET', KEYS[1])
+"""
+"""Key: the speed. Arguments: the seconds that it stays, and the new one, if it changes. Returns it, or nothing."""
+
+JOIN = _SERIAL + "return serial(KEYS[1])"
+"""Key: the counter of servers. Returns the number of one more, which no other has."""

@@ -5,14 +5,17 @@ Owns what a server requires of them all; `browsers` and `control_token` check on
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
 from fakellm.server.page.paths import is_page
 from fakellm.server.requests.browsers import check_browser, checked_hosts
-from fakellm.server.requests.control_token import check_token, checked_token
+from fakellm.server.requests.control_token import VARIABLE, check_token, checked_token
+from fakellm.server.requests.log import logger
 
 HEALTH, LIVE, READY = OPEN = ("/_fakellm/health", "/_fakellm/health/live", "/_fakellm/health/ready")
 """The control routes for everyone: probes of containers and load balancers send all kinds of `Host`, and no token."""
@@ -45,3 +48,16 @@ class ControlAccess(Struct, frozen=True):
                 raise RequestError(404, "This server was started without the page (--no-page).", "no_page")
         elif self.token is not None:
             check_token(headers, self.token)
+
+    def warn_if_open(self, listener: socket.socket) -> None:
+        """Warns if others than this machine can reach the control routes."""
+        host = listener.getsockname()[0]
+        of_internet = listener.family in (socket.AF_INET, socket.AF_INET6)
+        if self.token is None and of_internet and not ip_address(host).is_loopback:
+            logger().warning(_WITHOUT_TOKEN, host)
+
+
+_WITHOUT_TOKEN = (
+    "Whoever reaches this server at %s can read what it received and change its rules: start it with --control-token, "
+    f"or with {VARIABLE} set, to require a token for this. The API itself stays open."
+)

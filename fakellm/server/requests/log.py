@@ -14,6 +14,7 @@ from typing import Any
 
 from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
+from fakellm.engine.response import Response
 
 MOST_CHARACTERS = 4_000
 """The longest value in a line of the log; of a longer one, the rest is left out."""
@@ -76,6 +77,15 @@ def summarize(entry: Entry, milliseconds: float) -> None:
         entry.rule or "no rule",
         entry.outcome,
     )
+
+
+def explain(method: str, target: str, response: Response) -> None:
+    """Logs why a request was answered as it was."""
+    generated = " with generated text" if response.rule == "generated" else ""
+    status = f"{response.head.status}{generated}"
+    explanation = str(response.explanation).removeprefix("No rule matches this request. ")  # the line starts with that
+    start = "" if response.matched else UNMATCHED
+    logger().warning(f"{start}%s %s: answered %s. %s", method, target, status, explanation)
 
 
 def quieten(loop: asyncio.AbstractEventLoop) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
@@ -16,6 +17,7 @@ from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
 from fakellm.server.control.changes import Changes
 from fakellm.server.listener import EndedResponse
+from fakellm.server.requests.log import logger, summarize
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
 from fakellm.server.sending.traffic import Traffic
@@ -51,6 +53,7 @@ class Performer:
         settled: Callable[[str, Entry], None],
         steps: Steps,
     ) -> None:
+        self._logs = logger().isEnabledFor(logging.INFO)
         self._settled = settled
         self._traffic = traffic
         self._changes = changes
@@ -87,8 +90,10 @@ class Performer:
         return self._written(client, plan)
 
     def ended(self, entry: Entry) -> None:
-        """Records when a reply ended."""
+        """Records when a reply ended, and logs a line about it."""
         entry.ended = self.clock.now()
+        if self._logs and entry.started is not None:
+            summarize(entry, 1_000 * (entry.ended - entry.started))
         self._traffic.ended(entry)
         self._changes.notify(entry)
 

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
+from fakellm.engine.state import Admission, AttemptCount
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler, long
 from fakellm.server.workers.counted import Counted
-from fakellm.server.workers.owned import Owned
+from fakellm.server.workers.owned import Attempt, Owned, answer, update
 from fakellm.server.workers.reports import EntryReport, SessionName
 from fakellm.wire.plan import Plan
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SILENT_SECONDS = 5.0
 """How long a worker that does not answer is waited for; one that stands still must not hold up the others."""
 
-_Taking = tuple[Standing, int | None]
+_Taking = tuple[AttemptCount, Standing | None, int | None]
 
 _SWEEP = 100
 """How many entries that no journal has are kept at least, besides as many as journals have."""
@@ -124,19 +125,24 @@ class Link:
         self.silent = False
         call.exception()  # a worker that is gone has nothing to do
 
-    def _take(self, name: SessionName, demands: Sequence[Demand]) -> _Taking | Awaitable[_Taking]:
-        """Takes what a request demands of quotas; also the number of the grant, by which the worker gives it back."""
-        standing, give_back = self._owner.take(name, demands)
-        if any(each.unit == "concurrent" and each.wait != 0 for each in standing.left):
-            return self._take_again(name, demands)
-        return standing, self._hold(give_back)
+    def _take(
+        self, name: SessionName, demands: Sequence[Demand], attempt: Attempt | None
+    ) -> _Taking | Awaitable[_Taking]:
+        """Takes what a request demands of quotas, and counts its attempt; also the number of the grant, by which the
+        worker gives it back."""
+        count, admission = self._owner.take(name, demands, attempt)
+        if admission and any(each.unit == "concurrent" and each.wait != 0 for each in admission.standing.left):
+            return self._take_again(name, demands, attempt)
+        return self._taking(count, admission)
 
-    async def _take_again(self, name: SessionName, demands: Sequence[Demand]) -> _Taking:
+    async def _take_again(self, name: SessionName, demands: Sequence[Demand], attempt: Attempt | None) -> _Taking:
         """Takes it after all workers have reported which replies have ended: a client may have got one of them before
         its worker's message arrived here."""
         await self._owner.staging.flush()
-        standing, give_back = self._owner.take(name, demands)
-        return standing, self._hold(give_back)
+        return self._taking(*self._owner.take(name, demands, attempt))
+
+    def _taking(self, count: AttemptCount, admission: Admission | None) -> _Taking:
+        return count, admission and admission.standing, admission and self._hold(admission.give_back)
 
     def _hold(self, give_back: Callable[[], None] | None) -> int | None:
         if give_back is None:
@@ -175,7 +181,7 @@ class Link:
     def _report(self, report: EntryReport) -> None:
         owned = self._entries.get(report.number)
         if owned is not None:
-            owned.update(report.entry)
+            update(owned.entry, report.entry)
         elif report.session is None or report.kept is None:
             return  # the owner has not answered it yet, or it was cancelled
         else:
@@ -200,7 +206,7 @@ class Link:
     def _replies(self, replies: list[tuple[int, Response]]) -> None:
         for number, response in replies:
             if owned := self._unread.pop(number, None):
-                owned.answer(response)
+                answer(owned.entry, response)
                 self._owner.staging.changed(owned)
 
     def _begin_stepping(self, number: int, session: str, plan: Plan) -> None:

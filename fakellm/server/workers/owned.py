@@ -1,10 +1,11 @@
-"""An entry of a worker, as the owner has it. Owns what changes in it, and that its session is not idle until it
-ends."""
+"""An entry of a worker, as the owner has it. Owns what changes in one that another process reports, and that its
+session is not idle until it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry, Kept
@@ -12,11 +13,29 @@ from fakellm.engine.response import Response
 from fakellm.engine.state import MemorySession
 from fakellm.server.workers.reports import SessionName
 
-_CHANGING = (
+CHANGING = (
     *("rule", "matched", "explanation", "status", "frames", "frames_sent", "outcome", "fault", "attempts_forgotten"),
     *("without_effect", "late_ms", "dialect", "started", "ended"),
 )
 """The fields of an entry that change while its request is answered."""
+
+
+Attempt = tuple[tuple[Hashable, ...], int]
+"""The key and the number of the attempt that a worker takes to be the next."""
+
+
+def update(entry: Entry, now: Any) -> None:
+    """Takes over what has changed. `now`: has these fields, and `reply`."""
+    for name in CHANGING:
+        setattr(entry, name, getattr(now, name))
+    if now.reply.kept:
+        entry.reply = now.reply
+
+
+def answer(entry: Entry, response: Response) -> None:
+    """Takes over the response that answers the request."""
+    if isinstance(entry.request, Kept):
+        entry.request.response = response
 
 
 class Owned:
@@ -50,18 +69,6 @@ class Owned:
         if self.ended:
             self.ended()
             self.ended = None
-
-    def update(self, now: Entry) -> None:
-        """Takes over what has changed."""
-        for name in _CHANGING:
-            setattr(self.entry, name, getattr(now, name))
-        if now.reply.kept:
-            self.entry.reply = now.reply
-
-    def answer(self, response: Response) -> None:
-        """The response that answers the request."""
-        if isinstance(self.entry.request, Kept):
-            self.entry.request.response = response
 
     def changed(self) -> None:
         """Must be called after a change of an entry that a journal has."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fakellm.apis.operation import Keeper
 from fakellm.engine.entry import Ending
 from fakellm.engine.response import Response, Watch
-from fakellm.engine.state import Admission, AttemptCount, MemorySession
+from fakellm.engine.state import AttemptCount, Attempted, MemorySession
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand
 from fakellm.server.application import HttpRequest
@@ -30,7 +30,7 @@ from fakellm.server.stepping import Steps
 from fakellm.server.workers.channel import long
 from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.link import FarWatcher, Link, answered
-from fakellm.server.workers.owned import Owned
+from fakellm.server.workers.owned import Attempt, Owned
 from fakellm.server.workers.reports import SessionName
 from fakellm.server.workers.staging import Staging
 from fakellm.server.workers.watched_state import WatchedState
@@ -99,11 +99,16 @@ class Owner:
         session = self._state.named(name)
         return session.following(*key) if session else 1
 
-    def take(self, name: SessionName, demands: Sequence[Demand]) -> Admission:
-        """Takes what a request demands of the quotas of a session. Of those of one that has been replaced, nothing is
-        used."""
+    def take(self, name: SessionName, demands: Sequence[Demand], attempt: Attempt | None) -> Attempted:
+        """Takes what a request demands of the quotas of a session, and counts its attempt, if it is the next. Of those
+        of one that has been replaced, nothing is used."""
         session = self._state.named(name)
-        return session.take(demands) if session else self._state.take_unused(demands)
+        key, number = attempt or ((), 1)
+        if session is None:
+            return Attempted(AttemptCount(number, False), self._state.take_unused(demands))
+        if attempt is None:
+            return Attempted(AttemptCount(number, False), session.take(demands))
+        return session.count_within(key, {number: demands}.get, float)
 
     def keep(self, name: SessionName, keeper: Keeper, request: Request, sent: bytes) -> None:
         """Keeps a reply of a session."""

@@ -46,7 +46,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         WORKERS.opened()
         quieten(loop)
-        self._owner.server.warn_if_open(listener)
+        self._owner.settings.access.warn_if_open(listener)
         ready = [loop.create_future() for _ in range(self._workers)]
         self._tasks = [asyncio.create_task(self._keep_one(listener, each)) for each in ready]
         try:

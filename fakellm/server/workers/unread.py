@@ -46,6 +46,9 @@ class Unread:
             self.discard(next(iter(self._replies)))
         return number in self._replies
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._replies
+
     def discard(self, number: int) -> None:
         """Forgets the reply with this number, if there is one."""
         self._paced.pop(number, None)
@@ -57,12 +60,16 @@ class Unread:
                 del self._shared[key]
                 self._size -= response.size
 
-    def take(self, most_bytes: float) -> list[tuple[int, Response]]:
-        """The newest replies, of about so many bytes, by number; they are forgotten here."""
+    def take(self, most_bytes: float, paced: bool = True) -> list[tuple[int, Response]]:
+        """The newest replies, of about so many bytes, by number; they are forgotten here. `paced`: also those that are
+        sent over time, which have to be made anew for this."""
         found, size = [], 0
-        while self._replies and size <= most_bytes:
-            number, response = next(reversed(self._replies.items()))
-            size += response.size
-            found.append((number, replace(response, ended=None)))  # only its worker knows when it ends
+        for number, response in reversed(self._replies.items()):
+            if size > most_bytes:
+                break
+            if paced or number not in self._paced:
+                size += response.size
+                found.append((number, replace(response, ended=None)))  # only its worker knows when it ends
+        for number, _ in found:
             self.discard(number)
         return found

@@ -21,14 +21,13 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest
 from fakellm.server.connections.settings import Connections
-from fakellm.server.control.changes import Changes
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.requests.control_access import LIVE, READY, ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.channel import Channel, long
 from fakellm.server.workers.counted import Counted
-from fakellm.server.workers.reports import Reports, plain
+from fakellm.server.workers.reports import ReportedChanges, Reports, plain
 from fakellm.server.workers.worker_state import WorkerState
 
 
@@ -43,18 +42,6 @@ class WorkerSettings(Struct, frozen=True):
     connections: Connections
     grace: float
     """Seconds that open streams have at the end."""
-
-
-class ReportedChanges(Changes):
-    """Changes that are reported to the owner; nothing in a worker waits for them."""
-
-    def __init__(self, reports: Reports) -> None:
-        super().__init__()
-        self._reports = reports
-
-    def notify(self, entry: Entry | None = None) -> None:
-        if entry is not None:
-            self._reports.changed(entry)
 
 
 class WorkerApp(App):

@@ -16,11 +16,12 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
 from fakellm.engine.journal import Journal, Shelf
-from fakellm.engine.state import Admission, AttemptCount
+from fakellm.engine.state import Admission, AttemptCount, Attempted, Demands
 from fakellm.engine.stored import SessionStore, StoreShelf
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.workers.channel import Channel
+from fakellm.server.workers.owned import Attempt
 from fakellm.server.workers.reports import Reports, SessionName
 
 Fetch = Callable[[int], Awaitable[Engine | None]]
@@ -75,17 +76,35 @@ class WorkerSession:
         return self._channel.call("following", self._session, key)
 
     async def take(self, demands: Sequence[Demand]) -> Admission:
-        taking = self._channel.call("take", self._session, demands)
+        _, admission = await self._take(demands)
+        assert admission
+        return admission
+
+    async def count_within(
+        self, key: tuple[Hashable, ...], demands: Demands, until: Callable[[int], float]
+    ) -> Attempted:
+        attempted = Attempted(AttemptCount(await self.following(*key), False), None)
+        while attempted.admission is None:  # until no other request has come in the meantime
+            number = attempted.attempt.number
+            found = demands(number)
+            if found is None:
+                break
+            attempted = await self._take(found, (key, number))
+        return attempted
+
+    async def _take(self, demands: Sequence[Demand], attempt: Attempt | None = None) -> Attempted:
+        """What the owner gives for these demands, and for this attempt, if one is to be counted."""
+        taking = self._channel.call("take", self._session, demands, attempt)
         try:
-            standing, grant = await asyncio.shield(taking)
+            count, standing, grant = await asyncio.shield(taking)
         except asyncio.CancelledError:
             taking.add_done_callback(self._not_needed)
             raise
-        return Admission(standing, grant and partial(self._give_back, grant))
+        return Attempted(count, standing and Admission(standing, grant and partial(self._give_back, grant)))
 
-    def _not_needed(self, taking: asyncio.Future[tuple[Standing, int | None]]) -> None:
+    def _not_needed(self, taking: asyncio.Future[tuple[AttemptCount, Standing | None, int | None]]) -> None:
         """Gives back what was taken for a client that has left."""
-        if not taking.cancelled() and taking.exception() is None and (grant := taking.result()[1]):
+        if not taking.cancelled() and taking.exception() is None and (grant := taking.result()[2]):
             self._give_back(grant)
 
     def _give_back(self, grant: int) -> None:

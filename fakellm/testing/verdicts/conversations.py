@@ -93,18 +93,29 @@ def _unknown_calls(
 
 
 def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
-    """Calls of replies of which others were answered, or which are in the conversation without a result."""
+    """Calls of replies of which others were answered, or which are in the conversation without a result; and calls that
+    the conversation has from elsewhere, without a result."""
     results = {message.result_of for message in request.messages if message.result_of}
     past = {call.id for message in request.messages[:-1] for call in message.calls if call.id}
     for each in _latest(before):
         ids = [call.id for call in each.reply.calls if call.id]
         missing = [id_ for id_ in ids if id_ not in results]
         if missing and (past | results) & set(ids):
-            names = ", ".join(f"{call.name} ({call.id})" for call in each.reply.calls if call.id in missing)
+            called = ", ".join(f"{call.name} ({call.id})" for call in each.reply.calls if call.id in missing)
             text = (
-                f"the reply to request {each.number} called {names}, and request {attempt.number} has no result for it"
+                f"the reply to request {each.number} called {called}, and request {attempt.number} has no result for it"
             )
             yield ClientFinding("unanswered-call", text, (each.number, attempt.number))
+    of_replies = {call.id for each in before for call in each.reply.calls}
+    names = [
+        f"{call.name} ({call.id})"
+        for message in request.messages[:-1]
+        for call in message.calls
+        if call.id and call.id not in results | of_replies
+    ]
+    if names and not _is_continued(request.body):
+        text = f"request {attempt.number} has the call {', '.join(names)} in its conversation, and no result for it"
+        yield ClientFinding("unanswered-call", text, (attempt.number,))
 
 
 def _dropped_reasoning(

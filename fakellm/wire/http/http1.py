@@ -189,7 +189,7 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
         headers.append(("Transfer-Encoding", "chunked"))
         if plan.trailers:
             headers.append(("Trailer", ", ".join(name for name, _ in plan.trailers)))
-    elif delimited == "length" and not any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers):
+    elif delimited == "length" and "content-length" not in [name.lower() for name, _ in headers]:
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))

@@ -20,7 +20,10 @@ class ResponsesKeeper:
         return KeptResponses(most_bytes)
 
     def refers(self, body: bytes) -> bool:
-        return b'"previous_response_id"' in body or b'"conversation"' in body
+        return any(key in body for key in keeping.REFERRING)
+
+    def part(self, kept: KeptResponses, body: bytes) -> KeptResponses:
+        return keeping.part(kept, body)
 
     def deferred(self, body: bytes) -> bool:
         return b'"background"' in body

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/guides/conversation-state
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,15 @@ from fakellm.wire.sse import Event, from_the_end
 
 POLLS = 2
 """How many retrievals until a response in the background is completed: it is queued, and then in progress."""
+
+REFERRING = b'"previous_response_id"', b'"conversation"'
+"""The keys with which a request refers to what it continues."""
+
+_AFTER_KEY = re.compile(rb'\s*(?:[,}\]]|:\s*(?:null|(?:\{\s*"id"\s*:\s*)?"([^"\\]*)"))')
+"""What follows such a key: an id, in an object or not, or null; or what follows a text that only looks like one."""
+
+_MOST_REFERENCES = 20
+"""In one request, as far as they are read here."""
 
 
 def continued(request: Request, kept: KeptResponses) -> Request:
@@ -41,8 +51,10 @@ def history(body: JSON, kept: KeptResponses) -> list[JSON]:
     if name := conversation_id(body):
         return [json.loads(item) for item in conversation(kept, name).items]
     found: list[JSON] = []
+    known: set[str] = set()
     name = body.get("previous_response_id")
-    while isinstance(name, str):
+    while isinstance(name, str) and name not in known:  # a rule may give all its responses one id
+        known.add(name)
         response = kept.responses.get(name)
         if response is None:
             message = f"Previous response with id '{name}' not found."
@@ -64,6 +76,36 @@ def conversation(kept: KeptResponses, name: str) -> Conversation:
     found = kept.conversations.get(name)
     if found is None:
         raise RequestError(404, f"Conversation with id '{name}' not found.", None)
+    return found
+
+
+def part(kept: KeptResponses, body: bytes) -> KeptResponses:
+    """Of what is kept, at least all that a request with this body may continue."""
+    names = _names(body)
+    if names is None:
+        return kept
+    conversations = {name: kept.conversations[name] for name in names if name in kept.conversations}
+    responses: dict[str, StoredResponse] = {}
+    for name in names:
+        response = kept.responses.get(name)
+        while response is not None and response.id not in responses:
+            responses[response.id] = response
+            response = kept.responses.get(response.previous or "")
+    size = sum(each.size for each in responses.values()) + sum(each.size for each in conversations.values())
+    return KeptResponses(kept.most_bytes, responses, conversations, size)
+
+
+def _names(body: bytes) -> list[str] | None:
+    """The ids that a request refers to, and maybe others; None if only reading the whole body would find them."""
+    found: list[str] = []
+    for key in REFERRING:
+        place = body.find(key)
+        while place >= 0:
+            after = _AFTER_KEY.match(body, place + len(key))
+            if after is None or len(found) == _MOST_REFERENCES:
+                return None
+            found.append((after[1] or b"").decode("utf-8", "replace"))
+            place = body.find(key, place + 1)
     return found
 
 

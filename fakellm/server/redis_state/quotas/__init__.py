@@ -1,0 +1,1 @@
+"""The quotas of sessions, whose use servers share in Redis."""

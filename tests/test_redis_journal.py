@@ -1,0 +1,308 @@
+"""Servers that share their state in Redis have one journal, whichever of them received a request, and is read from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from fakellm.engine.state import Limits
+from fakellm.server.redis_state import redis_state, servers
+from fakellm.server.scenario_app import App
+from tests.conftest import chat as body_of
+from tests.redis_server import RedisProcess, redis_server
+from tests.test_redis_state import (
+    MORE,
+    PROMPTS,
+    SCENARIO,
+    Client,
+    Log,
+    Received,
+    chat,
+    fresh,
+    in_loop,
+    redis_app,
+    served,
+)
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(range(2)),
+        st.one_of(
+            st.sampled_from(PROMPTS).map(lambda prompt: ("POST", "/v1/chat/completions", chat(prompt))),
+            st.sampled_from(
+                [
+                    ("GET", "/v1/models", None),
+                    ("POST", "/v1/chat/completions", b"{"),
+                    ("POST", "/unknown", b"\xff"),
+                    ("GET", "/_fakellm/journal", None),
+                    ("POST", "/_fakellm/reset", None),
+                    ("POST", "/_fakellm/rules?first=true", json.dumps(MORE).encode()),
+                ]
+            ),
+        ),
+    ),
+    min_size=2,
+    max_size=12,
+)
+TIMES = ("started", "ended", "late_ms")
+
+
+def without_times(journal: Received) -> Any:
+    """A journal, without what depends on clocks and on the port."""
+    found = json.loads(journal.body)
+    for entry in found.get("entries", ()):
+        for name in TIMES:
+            del entry[name]
+        del entry["headers"]["host"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
+    """Starts a Redis that a test may kill."""
+    started: list[RedisProcess] = []
+
+    def start(keeps: bool) -> RedisProcess:
+        started.append(RedisProcess(tmp_path, keeps))
+        return started[0]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    handler = Log()
+    logging.getLogger("fakellm").addHandler(handler)
+    yield handler
+    logging.getLogger("fakellm").removeHandler(handler)
+
+
+@contextmanager
+def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and its address."""
+    command = [sys.executable, "-m", "fakellm", "serve", *options, "--port", "0", "--ready", "json", "-q"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            yield server, json.loads(server.stdout.readline())["url"]
+        finally:
+            server.kill()
+
+
+async def journal_of(client: Client, session: str = "") -> Any:
+    return without_times(await client.send("GET", f"{session}/_fakellm/journal"))
+
+
+def test_the_journal_is_that_of_one_server(redis: str) -> None:
+    """Read at either of two, whichever of them received each request."""
+    sessions = count(1)
+    with asyncio.Runner() as runner:
+
+        @given(STEPS)
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
+            runner.run(compared(f"/s/{next(sessions)}", steps))
+
+        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
+            for server, (method, path, body) in steps:
+                expected, actual = [await each.send(method, session + path, body) for each in (one, both[server])]
+                assert actual.status == expected.status
+                if method == "GET":
+                    assert without_times(actual) == without_times(expected)
+            expected, *journals = [await journal_of(each, session) for each in (one, *both)]
+            assert journals == [expected, expected]
+
+        running = served(App(SCENARIO, seed=7, strict=True), redis_app(fresh(redis)), redis_app(redis))
+        one, *both = runner.run(running.__aenter__())
+        try:
+            law()
+        finally:
+            runner.run(running.__aexit__(None, None, None))
+
+
+@in_loop
+async def test_whoever_waits_gets_a_request_to_another_server_with_its_reply(redis: str) -> None:
+    query = json.dumps({"when": {"user": "plain"}, "outcome": "sent", "count": 2, "wait": 60}).encode()
+    async with served(redis_app(fresh(redis)), redis_app(redis), redis_app(redis)) as (first, second, third):
+        waiting = asyncio.ensure_future(first.send("POST", "/s/a/_fakellm/journal", query))
+        await second.chat("plain", "a")
+        await third.chat("plain", "a")
+        entries = without_times(await waiting)["entries"]
+    assert [(entry["number"], entry["reply"]["text"]) for entry in entries] == [(1, "Hello"), (2, "Hello")]
+
+
+@in_loop
+async def test_a_reset_empties_the_journals_of_all_servers(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        for each in (first, second):
+            await each.chat("plain")
+        assert len((await journal_of(second))["entries"]) == 2
+        await first.send("POST", "/_fakellm/reset")
+        await second.chat("number")
+        for each in (first, second):
+            assert [(entry["number"], entry["rule"]) for entry in (await journal_of(each))["entries"]] == [
+                (1, "number")
+            ]
+
+
+@in_loop
+async def test_only_so_many_bytes_are_kept_and_the_oldest_are_counted(redis: str) -> None:
+    """Of all sessions together; each server has the same of them, whenever it reads."""
+    limits = Limits(journal_bytes=110_000)
+    long = chat("number " + "x" * 20_000)
+    async with served(redis_app(fresh(redis), limits), redis_app(redis, limits)) as clients:
+        first, second = clients
+        await first.chat("unknown", "a")
+        await second.chat("plain", "a")
+        assert len((await journal_of(first, "/s/a"))["entries"]) == 2
+        for number in range(6):
+            await clients[number % 2].send("POST", "/v1/chat/completions", long)
+        journals = [await journal_of(each) for each in clients]
+        for each in clients:
+            other = await journal_of(each, "/s/a")
+            assert other == {"entries": [], "dropped": 2, "dropped_unmatched": 1, "dropped_rules": ["plain"]}
+        with Redis.from_url(redis) as direct:
+            assert 80_000 < int(direct.get("fakellm:journals:size")) <= limits.journal_bytes
+            assert all(0 < direct.ttl(key) <= redis_state.SESSION_SECONDS for key in direct.keys("fakellm:journal*"))
+    assert journals[0] == journals[1]
+    assert [entry["number"] for entry in journals[0]["entries"]] == [3, 4, 5, 6]
+    assert (journals[0]["dropped"], journals[0]["dropped_rules"]) == (2, ["number"])
+
+
+@in_loop
+async def test_what_was_answered_while_redis_was_down_is_written_when_it_is_back(
+    own_redis: Callable[[bool], RedisProcess], log: Log
+) -> None:
+    redis = own_redis(True)
+    async with served(redis_app(redis.url), redis_app(redis.url)) as (first, second):
+        await first.chat("plain")
+        await second.chat("number")
+        redis.kill()
+        assert [(await each.chat("plain")).status for each in (first, second, first)] == [200, 200, 200]
+        for path in ("journal", "unused", "requests/1", "sessions"):
+            refused = await first.send("GET", f"/_fakellm/{path}")
+            assert (refused.status, refused.code) == (503, "state_unavailable")
+        redis.start()
+        await log.has("can be reached again", 2)
+        journals = [await journal_of(each) for each in (first, second)]
+    assert journals[0] == journals[1]
+    assert [entry["rule"] for entry in journals[0]["entries"]] == ["plain", "number", "plain", "plain", "plain"]
+
+
+@in_loop
+async def test_what_a_server_cannot_keep_while_redis_is_down_is_counted(
+    own_redis: Callable[[bool], RedisProcess], log: Log
+) -> None:
+    redis = own_redis(True)
+    async with served(redis_app(redis.url, Limits(journal_bytes=100_000))) as (client,):
+        await client.chat("plain")
+        await journal_of(client)
+        redis.kill()
+        await client.chat("plain")
+        long = chat("unknown " + "x" * 20_000)
+        for _ in range(6):
+            assert (await client.send("POST", "/v1/chat/completions", long)).status == 404
+        redis.start()
+        await log.has("can be reached again")
+        journal = await journal_of(client)
+    kept = len(journal["entries"])
+    assert (journal["dropped"], journal["dropped_unmatched"], journal["dropped_rules"]) == (
+        8 - kept,
+        6 - kept,
+        ["plain"],
+    )
+    assert 2 < kept < 6
+    assert any(line.startswith("journal entries dropped while Redis could not be reached: ") for line in log.lines)
+
+
+@in_loop
+async def test_whoever_watches_one_server_sees_what_happens_on_the_others(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        await second.chat("plain", "before")
+        async with first.http.get(first.url + "/_fakellm/events") as events:
+            found = []
+            async for line in events.content:
+                if line == b"event: live\n":
+                    await second.chat("number", "after")
+                elif b'"outcome":"sent"' in line:
+                    entry = json.loads(line.removeprefix(b"data: "))
+                    found.append((entry["session"], entry["number"], entry["rule"], entry["user"]))
+                    if len(found) == 2:
+                        break
+        listed = json.loads((await first.send("GET", "/_fakellm/sessions")).body)["sessions"]
+    assert found == [("before", 1, "plain", "plain"), ("after", 1, "number", "number")]
+    assert {each["session"]: each["requests"] for each in listed} == {"": 0, "before": 1, "after": 1}
+
+
+@in_loop
+async def test_replies_under_way_are_those_of_all_servers_and_end_with_their_server(redis: str, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("rules: [{reply: {content: a b}, stream: {split: words}, timing: {gap: 3600}}]")
+    query = json.dumps({"outcome": "server stopped", "wait": 60}).encode()
+    with process(str(file), "--state", fresh(redis)) as (server, address):
+        async with (
+            served(redis_app(redis)) as (client,),
+            client.http.post(
+                f"{address}/v1/chat/completions",
+                data=body_of(messages=[{"role": "user", "content": "Hi"}], stream=True),
+            ) as reply,
+        ):
+            await reply.content.readany()
+            (entry,) = (await journal_of(client))["entries"]
+            assert (entry["outcome"], entry["status"]) == ("sending", 200)
+            assert 0 < entry["frames_sent"] < entry["frames"]
+            waiting = asyncio.ensure_future(client.send("POST", "/_fakellm/journal", query))
+            server.kill()
+            (entry,) = without_times(await waiting)["entries"]
+    assert entry["number"] == 1
+
+
+@in_loop
+async def test_a_server_that_stands_still_is_waited_for_once_and_named(
+    redis: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        with Redis.from_url(redis) as direct, direct.pubsub() as still:
+            still.subscribe("fakellm:0:changes:still")
+            still.get_message(timeout=5)
+            monkeypatch.setattr(servers, "ANSWER_SECONDS", 0.05)
+            await client.chat("plain")
+            assert len((await journal_of(client))["entries"]) == 1
+            assert [line for line in log.lines if line.endswith("received last: still")]
+            monkeypatch.setattr(servers, "ANSWER_SECONDS", 3600)
+            assert len((await journal_of(client))["entries"]) == 1
+
+
+@in_loop
+async def test_a_reply_that_stalls_is_read_before_its_client_leaves(redis: str) -> None:
+    fault = {"kind": "stall", "frame": 1}
+    rule = {"reply": {"content": "a b"}, "stream": {"split": "words"}, "fault": fault}
+    query = json.dumps({"outcome": "stalled", "wait": 60}).encode()
+    body = body_of(messages=[{"role": "user", "content": "Hi"}], stream=True)
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        await first.send("PUT", "/_fakellm/scenario", json.dumps({"rules": [rule]}).encode())
+        async with second.http.post(second.url + "/v1/chat/completions", data=body) as reply:
+            await reply.content.readany()
+            (entry,) = without_times(await first.send("POST", "/_fakellm/journal", query))["entries"]
+    assert (entry["reply"]["kept"], entry["reply"]["whole"]) == (True, False)
