@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fakellm.base.validation import shortened
+
 _PATTERN = re.compile(r"[\^$*.+?|\\\[]")
 """What a pattern has and a plain text seldom."""
 
@@ -25,9 +27,9 @@ def pattern_of(expected: str, actual: str) -> str:
         except (re.error, OverflowError, RecursionError):
             continue
         if found:
-            written = regex.removesuffix(".*") or ".*"
-            python = f"in Python fakellm.Pattern(regex={written!r})"
-            return f" (a plain text; for a pattern, write {{regex: {written!r}}}, {python})"
+            written = shortened(regex.removesuffix(".*") or ".*")
+            python = f"in Python fakellm.Pattern(regex={written})"
+            return f" (a plain text; for a pattern, write {{regex: {written}}}, {python})"
     return ""
 
 
