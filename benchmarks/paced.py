@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from math import isfinite
 
 from benchmarks import servers
-from benchmarks.processes import allow_sockets, cpu_seconds, peak, resident
+from benchmarks.processes import allow_sockets, cpu_seconds, family, peak, resident
 from benchmarks.servers import Server
 from benchmarks.table import Line, missing
 from benchmarks.throughput import OTHERS
@@ -29,6 +29,10 @@ WORDS = 240
 
 LIMIT_MS, LIMIT_KIB = 25.0, 40.0
 
+WORKERS = 2
+WARM = 20
+"""Streams that are started before: so many that each worker gets one of them."""
+
 
 def paced(seconds: float, rounds: int) -> Iterator[Line]:
     """One round of all streams, then a window of five times `seconds`, once for each server."""
@@ -40,6 +44,11 @@ def paced(seconds: float, rounds: int) -> Iterator[Line]:
     for streams in STREAMS:
         limits = (LIMIT_MS, LIMIT_KIB) if streams == STREAMS[-1] else None
         yield from _measured(servers.ours(scenario, strict=True), "fakellm", streams, seconds, limits)
+        if streams == STREAMS[-1]:
+            name = f"fakellm --workers {WORKERS}"
+            yield from _measured(
+                servers.ours(scenario, name, strict=True, workers=WORKERS), name, streams, seconds, limits
+            )
         yield from _measured(servers.static(frames, "paced", sleeping, GAP), sleeping, streams, seconds)
         yield from _measured(servers.aimock(even_text(len(frames) - OTHERS), GAP), "aimock", streams, seconds)
 
@@ -56,23 +65,25 @@ def _measured(
         if server is None:
             yield missing("paced", subject)
             return
-        servers.reply(server, template, 999_999_999)  # loads what the first stream needs
+        pids = family(server.pid)
+        for number in range(WARM):  # each process loads what its first stream needs
+            servers.begin(server, template, 999_999_000 + number).close()
         ramp = WORDS * GAP
         arguments = [server.port, streams, GAP, ramp, seconds * 5]
         command = [sys.executable, "-m", "benchmarks.paced_client", *map(str, arguments)]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
             assert client.stdin
             assert client.stdout
-            before = resident(server.pid)
+            before = sum(map(resident, pids))
             client.stdin.write(f"{template.head.hex()}\n{template.tail.hex()}".encode())
             client.stdin.close()
             _expect(client.stdout.readline(), b"open")
             _expect(client.stdout.readline(), b"all")
-            grown, cpu = resident(server.pid) - before, cpu_seconds(server.pid)
+            grown, cpu = sum(map(resident, pids)) - before, sum(map(cpu_seconds, pids))
             _expect(client.stdout.readline(), b"end")
-            cpu = cpu_seconds(server.pid) - cpu
+            cpu = sum(map(cpu_seconds, pids)) - cpu
             result = json.loads(client.stdout.read())
-        most = peak(server.pid)
+        most = sum(map(peak, pids))
     late, turns, expected = result["late"], result["turns"], streams / GAP
     per_second = result["per_second"]
     yield Line(

@@ -55,3 +55,8 @@ def children(pid: int) -> list[int]:
         if int(parent) == pid and state != "Z":
             found.append(int(file.parent.name))
     return sorted(found)
+
+
+def family(pid: int) -> list[int]:
+    """A process and those that it has started."""
+    return [pid, *children(pid)]

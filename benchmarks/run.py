@@ -25,6 +25,8 @@ from benchmarks.load import WRK
 from benchmarks.matching import matching
 from benchmarks.paced import paced
 from benchmarks.prompt import long_prompt
+from benchmarks.redis_state import redis
+from benchmarks.replicas import replicas
 from benchmarks.soak import soak
 from benchmarks.stalled import stalled
 from benchmarks.start import rules, start
@@ -41,6 +43,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "generated": generated,
     "not-streamed": not_streamed,
     "workers": workers,
+    "redis": redis,
+    "replicas": replicas,
     "dialects": dialects,
     "apis": apis,
     "paced": paced,

@@ -109,6 +109,15 @@ def reply(server: Server, template: Template, number: int = 0) -> list[bytes]:
     return [event for event in _EVENT_END.split(content) if event] if kind == "text/event-stream" else [content]
 
 
+def begin(server: Server, template: Template, number: int) -> socket.socket:
+    """A connection on which the response to a request has begun."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    connection.sendall(template.request(number))
+    if not connection.recv(1 << 16).startswith(b"HTTP/1.1 200"):
+        raise RuntimeError("a stream did not start")
+    return connection
+
+
 def versions() -> dict[str, str]:
     """The version of each peer, or that it is not installed."""
     found = {"aimock": "not installed", "llmock": "not installed"}

@@ -8,12 +8,13 @@ from typing import Any
 
 from benchmarks import servers
 from benchmarks.client import drive
-from benchmarks.processes import peak, resident
+from benchmarks.processes import family, peak, resident
 from benchmarks.table import Line
 from benchmarks.workloads import template
 
 FIRST = 10_000
 LIMIT = 1.10
+WORKERS = (1, 2)
 _RULES: list[dict[str, Any]] = [
     {
         "when": {"user": "retry"},
@@ -33,17 +34,19 @@ KINDS = ("retry", "retry", "cut", "closed", "turns", "call", "say", "say", "gene
 
 
 def soak(streams: int) -> Iterator[Line]:
-    """The resident memory at the end, against that after the first 10,000 streams."""
-    first = min(FIRST, streams)
-    with servers.ours(SCENARIO, strict=True) as server:
-        readings = []
-        for numbers in (range(first), range(first, streams)):
-            asyncio.run(drive(server.port, requests(numbers).__next__))
-            readings.append(resident(server.pid))
-        most = peak(server.pid)
-    before, after = readings
-    result = f"{before / 2**20:.1f} MB after {first:,} streams, {after / 2**20:.1f} MB after {streams:,}"
-    yield Line("soak", "fakellm", result, ratio=after / before, target=("<=", LIMIT), peak=most)
+    """The resident memory of all processes of a server at the end, against that after the first 10,000 streams of each
+    worker."""
+    for workers in WORKERS:
+        first = min(FIRST * workers, streams)
+        with servers.ours(SCENARIO, f"fakellm --workers {workers}", strict=True, workers=workers) as server:
+            pids, readings = family(server.pid), []
+            for numbers in (range(first), range(first, streams)):
+                asyncio.run(drive(server.port, requests(numbers).__next__))
+                readings.append(sum(map(resident, pids)))
+            most = sum(map(peak, pids))
+        before, after = readings
+        result = f"{before / 2**20:.1f} MB after {first:,} streams, {after / 2**20:.1f} MB after {streams:,}"
+        yield Line("soak", server.name, result, ratio=after / before, target=("<=", LIMIT), peak=most)
 
 
 def requests(numbers: range) -> Iterator[bytes | None]:

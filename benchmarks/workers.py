@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks import servers
 from benchmarks.load import Rate, load
-from benchmarks.processes import children, cpu_seconds, peak, settle
+from benchmarks.processes import cpu_seconds, family, peak, settle
 from benchmarks.servers import Server
 from benchmarks.table import Line
 from benchmarks.workloads import Template, question
@@ -34,7 +34,7 @@ class _Measured:
 
     @property
     def pids(self) -> list[int]:
-        return [self.server.pid, *children(self.server.pid)]
+        return family(self.server.pid)
 
     def run(self, template: Template, seconds: float, first: int) -> int:
         """Measures one round. Returns the number of the next request."""

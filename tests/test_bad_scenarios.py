@@ -486,6 +486,85 @@ BAD: list[tuple[str, list[str]]] = [
         "rules:\n- reply: {blocks: [{type: text, own: {chat: {annotations: 5}}}]}",
         ["a.yaml:2:59: rules[0].reply.blocks[0].own.chat.annotations: expected an array of objects, got 5"],
     ),
+    ("rules", ["a.yaml:1:1: expected object, got string"]),
+    (
+        "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
+        [
+            "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: <reply>; did you mean 'content'?",
+            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: <stream>; did you mean 'padding'?",
+        ],
+    ),
+    (
+        "rules:\n- reply: {content: yes}",
+        ["a.yaml:2:20: rules[0].reply.content: expected string, got boolean; put it in quotes to make it text"],
+    ),
+    ("rules:\n- reply: {content: [x]}", ["a.yaml:2:20: rules[0].reply.content: expected string, got array"]),
+    (
+        "rules:\n- reply: {}\n  stream: {padding: -1}",
+        ["a.yaml:3:21: rules[0].stream.padding: expected integer >= 0, got -1"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {split: tokns}",
+        [
+            "a.yaml:3:19: rules[0].stream.split: 'tokns' is not one of whole, tokens, words, characters, random, surrogates; did you mean 'tokens'?"
+        ],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {split: {contents: tokens}}",
+        [
+            "a.yaml:3:30: rules[0].stream.split.contents: 'contents' is not a part of a reply; parts are content, reasoning, "
+            "refusal, arguments, tool_calls[0].arguments, choices[1].content; did you mean 'content'?"
+        ],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {ticks: [0]}",
+        ["a.yaml:3:20: rules[0].stream.ticks[0]: expected integer >= 1, got 0"],
+    ),
+    ("rules:\n- reply: {}\n  when: {turn: 0}", ["a.yaml:3:16: rules[0].when.turn: expected integer >= 1, got 0"]),
+    (
+        "rules:\n- reply: {}\n  timing: {gap: soon}",
+        ["a.yaml:3:17: rules[0].timing.gap: expected number | object, got string 'soon'; write a number"],
+    ),
+    (
+        "dialect: xia\nrules: []",
+        ["a.yaml:1:10: dialect: 'xia' is not one of <dialects>; did you mean 'xai'?"],
+    ),
+    (
+        "rules:\n- reply: {generate: {}, reasoning: Hm}\n- reply: {generate: {sentences: 0}, choices: [{content: Hi}]}",
+        [
+            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': leave out one of them",
+            "a.yaml:3:33: rules[1].reply.generate.sentences: expected integer >= 1, got 0",
+        ],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [{arguments: 3}]}",
+        [
+            "a.yaml:2:36: rules[0].reply.tool_calls[0].arguments: expected string | object, got integer; put it in quotes to make it text",
+            "a.yaml:2:24: rules[0].reply.tool_calls[0]: the key 'name' is missing",
+        ],
+    ),
+    ("rules: []\n5: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
+    (
+        "rules: *a",
+        ["a.yaml:1:8: found undefined alias; a value that starts with * refers to an anchor; put the text in quotes"],
+    ),
+    (
+        "rules: []\n---\nrules: []",
+        ["a.yaml:2:1: a scenario file has one document; put what follows --- into a file of its own"],
+    ),
+    (
+        "rules: [\x01]",
+        ['a.yaml: unacceptable character #x0001: control characters are not allowed in "<unicode string>", position 8'],
+    ),
+    ("rules: " + "[" * 5000 + "]" * 5000, ["a.yaml:1:207: nested more than 200 levels deep"]),
+    ("rules: " + "[" * 300_000, ["a.yaml:1:207: nested more than 200 levels deep"]),
+    ("- " * 100_000, ["a.yaml:1:401: nested more than 200 levels deep"]),
+    ("rules: !!float x", ["a.yaml:1:8: 'x' does not fit its tag !!float: could not convert string to float: 'x'"]),
+    (
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),
+        ["a.yaml:1:1: aliases expand this to 490,329,064 values; at most 5,000,000 are allowed"],
+    ),
 ]
 
 

@@ -396,6 +396,26 @@ def test_a_fault_that_applies_breaks_the_reply(kind: type[Fault], stream: bool) 
     spoilt, entry = ask({"kind": fault.kind}, TEXT | CALLS, stream)
     plain, _ = ask(None, TEXT | CALLS, stream)
     assert (entry.fault is None) == (spoilt == plain) == (not fault.applies(stream))
+    assert (entry.without_effect, bool(entry.explanation)) == ((("fault",), True) if spoilt == plain else ((), False))
+
+
+@pytest.mark.parametrize(
+    ("fault", "stream", "expected"),
+    [
+        ({"kind": "reset", "frame": 2}, False, "fault.frame"),
+        ({"kind": "drip", "frame": 2}, False, "fault"),
+        ({"kind": "stall", "frame": 7}, True, "fault.frame"),
+        ({"kind": "stall", "frame": 6}, True, ""),
+        ({"kind": "eof", "byte": len(BODY) + 1}, False, "fault.byte"),
+        ({"kind": "eof", "byte": len(BODY)}, False, ""),
+        ({"kind": "eof", "byte": -len(BODY) - 9}, False, ""),
+        ({"kind": "close", "frame": 99, "after": 1}, True, ""),  # an attempt without it
+    ],
+)
+def test_the_journal_has_a_fault_that_broke_nothing(fault: dict[str, Any], stream: bool, expected: str) -> None:
+    _, entry = ask(fault, stream=stream)
+    assert entry.without_effect == ((expected,) if expected else ())
+    assert str(entry.explanation).startswith("The fault broke nothing: ") == bool(expected)
 
 
 # What is refused

@@ -227,6 +227,26 @@ MISTAKES = {
             "A test that expects the refusal *",
         ],
     ),
+    "faults_that_break_nothing": (
+        """
+    fakellm.on(user="a").reply("A").fault(fakellm.faults.Reset(frame=3))
+    fakellm.on(user="b").fault(fakellm.faults.Stall(byte=5000, times=1))
+    fakellm.on(user="c").script(fakellm.faults.Malformed(), "C")
+    fakellm.on(user="never asked").fail()
+    with pytest.raises(AssertionError, match="'scenario#1' answered request 1. The fault broke nothing: 'frame'"):
+        text("a"), ask("c"), ask("c"), fakellm.assert_all_used()
+    with urllib.request.urlopen(urllib.request.Request(
+        fakellm.base_url + "/chat/completions", b'{"model": "m", "messages": [{"role": "user", "content": "b"}]}'
+    )) as response:
+        assert json.loads(response.read(int(response.headers["content-length"])))["choices"]
+""",
+        [
+            "fakellm: faults had no effect",
+            "'scenario#1' answered request 1. The fault broke nothing: 'frame' of 'reset' needs a stream, and this *: leave 'frame' out.",
+            "'scenario#3' answered request 2. The fault broke nothing: 'malformed' applies only to streams, *",
+            "'scenario#2' answered request 4. *: 'byte: 5000' of 'stall' is too late: the reply is complete after * bytes; *",
+        ],
+    ),
     "an_agent_that_never_ends": (
         """
     fakellm.on(user="Hi").reply(fakellm.call("look"))
@@ -286,7 +306,9 @@ def test_after_them(fakellm_server):
         pytest.LineMatcher(shown[name].splitlines()).fnmatch_lines(lines)
     assert "POST /v1/first: Unknown request URL" in shown["a_server_of_its_own"]
     lines = ["fakellm: requests to the session of a test that has ended", "http://127.0.0.1:*-test_builds_a_client"]
-    pytest.LineMatcher(shown["keeps_it"].splitlines()).fnmatch_lines([*lines, "The application keeps a client of *"])
+    pytest.LineMatcher(shown["keeps_it"].splitlines()).fnmatch_lines(
+        [*lines, "The application keeps a client of *, or a thread, *"]
+    )
     assert "POST /s/s/v1/second: Unknown request URL" in shown["a_session_of_its_own"]
 
 
@@ -370,6 +392,12 @@ AT_THE_CALL = {
     "fakellm.add([fakellm.on(user='Hi').reply('Hello')])": "add: on(…) has added this rule already, at *.py:*: leave out add(…)",
     "fakellm.call('add', {'a': 1})": "call: the arguments of 'add' are passed by name: write call('add', a=1)",
     "fakellm.on().call_tool('add', {'a': 1})": "call_tool: the arguments of 'add' are passed by name: write call_tool('add', a=1)",
+    "fakellm.call_tool('add', a=1)": "'Handle' object has no attribute 'call_tool'; did you mean fakellm.on().call_tool(…)[?]",
+    "fakellm.fault(fakellm.faults.Stall())": "'Handle' object has no attribute 'fault'; did you mean fakellm.on().fault(…)[?]",
+    "fakellm.delay(1)": "'Handle' object has no attribute 'delay'; did you mean fakellm.on().timing(first=1)[?]",
+    "fakellm.reply('Hi').delay(1)": "on(…) has no 'delay'; *; did you mean .timing(first=1)[?]",
+    "fakellm.fail(429, times=2); fakellm.reply('Hi')": "no request reaches this rule: the one that test_*.py:* added matches every *; put the more specific rule first, or chain the replies to that one: fakellm.fail(429, times=2).reply(…), *",
+    "fakellm.load([module.on().reply('a'), module.on(user='b').reply('b')])": "scenario: rules[[]1[]]: no request *: the one at rules[[]0[]] *under 'then', in Python with .then() or .script(…)",
     "fakellm.calls": "'Handle' object has no attribute 'calls'; did you mean fakellm.requests[?]",
     "fakellm.call_count": "'Handle' object has no attribute 'call_count'; did you mean len(fakellm.requests)[?]",
     "fakellm.faults.Timeout": "module 'fakellm.faults' has no attribute 'Timeout'; did you mean 'Stall'[?]",
@@ -401,14 +429,40 @@ def test_without_rules(fakellm):
 def test_with_a_request(fakellm):
     fakellm.reply("Hi")
     assert text() == "Ho"
+
+def test_a_call_that_is_wrong(fakellm):
+    fakellm.reply("Hi").then("Ho")
+
+def test_in_our_own_code(fakellm):
+    fakellm.reply("Hi")
+    fakellm.wait_for(timeout=-1)
+
+def test_with_a_lone_call(fakellm):
+    fakellm.call("add", a=1)
+    assert ask().get("tool_calls")
+
+def test_embeddings(fakellm):
+    fakellm.on(model="text-embedding-*").fail(429)
+    body = b'{"model": "text-embedding-3-small", "input": "Hi"}'
+    urllib.request.urlopen(urllib.request.Request(fakellm.base_url + "/embeddings", body)).close()
+    for check in (fakellm.assert_all_used, lambda: fakellm.assert_called(model="text-*")):
+        with pytest.raises(AssertionError, match="request 1 was for embeddings, which rules do not answer"):
+            check()
+    assert False
 """
     result = run(pytester, code)
-    reports = re.split(r"_ test_(elsewhere|without_rules|with_a_request) _", result.stdout.str())
-    hint = (
-        "no request reached http://127.0.0.1:*test_elsewhere/v1, which has rules. Was the client built when a module *"
-    )
-    pytest.LineMatcher(reports[2].splitlines()).fnmatch_lines([f"*{hint}*base_url=fakellm.base_url, *"])
-    assert all("no request reached" not in report for report in (reports[4], reports[6]))
+    reports = re.split(r"_ test_(\w+) _", result.stdout.str())
+    shown = dict(zip(reports[1::2], reports[2::2], strict=True))
+    expected = {
+        "elsewhere": "no request reached http://127.0.0.1:*test_elsewhere/v1, which has rules. The client sends *module "
+        "was imported[?]*base_url=fakellm.base_url, *A process that the test starts needs env=os.environ | fakellm.env.",
+        "with_a_lone_call": "this test has added no rule, so its replies were generated. fakellm.on(…).reply(…) adds *",
+        "embeddings": "request 1 was for embeddings, which rules do not answer; fakellm.journal has them",
+    }
+    for name, hint in expected.items():
+        pytest.LineMatcher(shown[name].splitlines()).fnmatch_lines([hint])
+    hints = ("no request reached", "no rule, so", "which rules do not answer;")
+    assert all(hint not in shown[name] for name in shown.keys() - expected.keys() for hint in hints)
 
 
 def test_markers_and_options_set_what_a_session_is(pytester: pytest.Pytester) -> None:
@@ -470,6 +524,18 @@ def test_no_dialect(fakellm): ...
             "@pytest.mark.fakellm: unknown dialect 'xia'; allowed: *",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("fakellm_scenario = missing.yaml", "tox.ini: fakellm_scenario: *missing.yaml: no such file or directory*"),
+        ("fakellm_dialect = claude", "tox.ini: fakellm_dialect: unknown dialect 'claude'; *"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_reported(pytester: pytest.Pytester, option: str, expected: str) -> None:
+    pytester.makeini(f"[pytest]\n{option}\n")
+    run(pytester, "def test_one(fakellm): ...\n").stdout.fnmatch_lines([expected])
 
 
 def test_a_wrong_option_is_reported(pytester: pytest.Pytester) -> None:

@@ -54,6 +54,7 @@ def test_the_meaning_is_read_from_any_stream(data: st.DataObject, completion: Co
         Variation(usage="after", unfinished="null", id="first_empty"),
         Variation(padding=(Padding(2, (1,), choices="absent"), Padding(1, "finish", choices="null"))),
         Variation(padding=(Padding(1, (2,), choices="absent", chunk={"ping": 1}),), usage_choices="absent"),
+        Variation(padding=(Padding(1, "end", choices=False, chunk={"ping": 1}), Padding(1, "end")), usage="own"),
         Variation(usage="own", usage_before="zeros", usage_choices="null"),
         Variation(reasoning="both", fill={"delta": {"content": "empty"}}),
         Variation(split={"arguments": "tokens"}, calls=Calls(id="null", type="repeated", name="empty")),

@@ -45,6 +45,13 @@ def test_the_chunk_with_the_usage_has_no_choices(how: str, value: Any) -> None:
     assert all(chunk["choices"] for chunk in others)
 
 
+def test_a_chunk_may_follow_the_usage() -> None:
+    *others, usage, last = chunks({"padding": [{"before": "end", "choices": False, "chunk": {"moderation": {}}}]})
+    assert usage["usage"]["total_tokens"] > 0
+    assert (last["choices"], last["moderation"], last["usage"]) == ([], {}, None)
+    assert all(chunk["choices"] for chunk in others)
+
+
 def test_counts_of_zero_come_before_the_real_ones() -> None:
     *others, last = chunks({"usage_before": "zeros"})
     assert {chunk["usage"]["total_tokens"] for chunk in others} == {0}
@@ -72,6 +79,7 @@ DONE = b"data: [DONE]\n\n"
     [
         ((OPENING, data(), *REST, DONE), "choices: absent"),
         ((OPENING, data(choices=None), *REST, DONE), "choices: 'null'"),
+        ((OPENING, *REST, data(choices=[], usage=COUNTS), data(choices=[]), DONE), "before: end"),
         ((OPENING, *REST, data(usage=COUNTS), DONE), "usage_choices: absent"),
         ((OPENING, *REST, data(choices=None, usage=COUNTS), DONE), "usage_choices: 'null'"),
     ],

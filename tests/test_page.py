@@ -333,6 +333,38 @@ def test_control(page: Page, server: Handle) -> None:
     expect(rows(page)).to_have_count(0)
 
 
+def test_a_server_with_recordings_offers_nothing_about_rules(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "recorded.jsonl"
+    with fakellm.serve(RULES) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        ask(recorder, "hello")
+    with fakellm.replay(file) as replay:
+        visit(page, replay)
+        expect(page.get_by_text("Make a rule")).to_have_count(0)
+        ask(replay, "hello")
+        row(page, "hello").click()
+        expect(page.get_by_role("tab")).to_have_text(["Conversation", "Wire", "Raw"])
+        expect(page.get_by_text("Hello there.")).to_be_visible()
+        page.keyboard.press("r")
+        page.keyboard.press("3")
+        expect(tab(page, "Raw")).to_have_attribute("aria-selected", "true")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Conversation, Wire, Raw")
+        page.get_by_role("button", name="Close").click()
+        visit(page, replay, "#/control")
+        expect(page.get_by_role("heading", name="Speed")).to_be_visible()
+        for name in ("Rules", "Fault for the next requests"):
+            expect(page.get_by_role("heading", name=name)).to_have_count(0)
+
+
+def test_a_server_that_shares_no_faults_says_so(page: Page, server: Handle) -> None:
+    refusal = {"error": {"message": "Servers with --state do not share a fault.", "code": "not_shared"}}
+    page.route("**/_fakellm/fault", lambda route: route.fulfill(status=501, json=refusal))
+    visit(page, server, "#/control")
+    expect(page.get_by_text("Servers with --state do not share a fault.")).to_be_visible()
+    expect(page.get_by_role("button", name="Set the fault")).to_have_count(0)
+    expect(page.get_by_role("button", name="Replace the scenario")).to_be_visible()
+
+
 def test_a_rule_is_saved_only_in_a_server_for_editing(page: Page, server: Handle, tmp_path: Path) -> None:
     refused(server, "Which day is it?")
     visit(page, server, "#/requests/1/rule/")

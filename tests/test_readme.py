@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fakellm.apis.route import HOMES
 from tests.conftest import ROOT
+from tests.test_docs_how_to import started
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:<!-- (?:test|run): (\w+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
@@ -66,16 +65,6 @@ def test_the_fuzzer_finds_what_the_readme_promises(tmp_path: Path) -> None:
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert found.returncode == 1, found.stderr
     assert "sse." in found.stdout + found.stderr
-
-
-@contextmanager
-def started(*arguments: str, folder: Path) -> Iterator[str]:
-    """The URL of a command that serves, on a free port."""
-    command = [sys.executable, "-m", "fakellm", *arguments, "--port", "0", "--ready", "json"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield json.loads(process.stdout.readline())["url"]
-        process.terminate()
 
 
 def test_the_number_of_dialects_is_right() -> None:

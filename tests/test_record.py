@@ -293,6 +293,7 @@ def test_a_client_that_leaves_is_recorded_as_far_as_it_was_answered(file: Path) 
             target=lambda: got.append(receive(recorder.base_url + CHAT, chat(stream=True), chunks=2))
         )
         client.start()
+        wait_for(lambda: upstream.journal)
         upstream.step(2)
         client.join()
         wait_for(lambda: recorder.journal[0].outcome == "client left")
@@ -318,6 +319,7 @@ def test_a_stop_keeps_what_had_come(file: Path) -> None:
         with fakellm.record(upstream.base_url, file) as recorder:
             client = threading.Thread(target=lambda: got.append(receive(recorder.base_url + CHAT, chat(stream=True))))
             client.start()
+            wait_for(lambda: upstream.journal)  # on a busy machine, this may take longer than a step waits
             upstream.step(2)
             wait_for(lambda: recorder.journal[0].frames_sent == 2)
         client.join()
@@ -329,6 +331,7 @@ def test_the_order_is_that_of_the_starts(file: Path) -> None:
     with stepped(file, rule("quick")) as (upstream, recorder):
         client = threading.Thread(target=lambda: receive(recorder.base_url + CHAT, chat(stream=True)))
         client.start()
+        wait_for(lambda: upstream.journal)
         upstream.step(1)
         receive(recorder.base_url + CHAT, chat(model="quick"))
         assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["quick"]  # at once: none is lost

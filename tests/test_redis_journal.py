@@ -191,6 +191,22 @@ async def test_only_so_many_bytes_are_kept_and_the_oldest_are_counted(redis: str
 
 
 @in_loop
+async def test_a_server_holds_no_more_of_what_it_has_read_than_redis_keeps(redis: str) -> None:
+    limits = Limits(journal_bytes=110_000)
+    apps = [redis_app(fresh(redis), limits), redis_app(redis, limits)]
+    long = chat("plain " + "x" * 20_000)
+    async with served(*apps) as (first, second):
+        for session in ("/s/a", "/s/b"):
+            for _ in range(4):
+                await second.send("POST", f"{session}/v1/chat/completions", long)
+            assert len((await journal_of(first, session))["entries"]) == 4
+            assert apps[0].held()["journal_bytes"][0] <= limits.journal_bytes
+        again, other = [await journal_of(each, "/s/a") for each in (first, second)]
+    assert again == other
+    assert again["dropped"] == 4 - len(again["entries"]) > 0
+
+
+@in_loop
 async def test_what_was_answered_while_redis_was_down_is_written_when_it_is_back(
     own_redis: Callable[[bool], RedisProcess], log: Log
 ) -> None:

@@ -153,6 +153,8 @@ def test_redis_computes_as_one_server_does(redis: str, monkeypatch: pytest.Monke
         pair = Pair(quotas, link, name, serial)
         for step, *content in steps:
             await getattr(pair, step)(*content)
+        await pair.give_back()
+        await quotas.holdings.settled()
 
     with asyncio.Runner() as runner:
 
@@ -253,6 +255,19 @@ async def test_time_passes_for_all_servers(redis: str) -> None:
         assert [(await second.chat("plain")).status for _ in range(2)] == [200, 429]
         passed = await second.send("POST", "/_fakellm/advance?seconds=0.5")
         assert json.loads(passed.body) == {"advanced": 10.5}
+        await first.chat("plain")
+        journal = json.loads((await second.send("GET", "/_fakellm/journal")).body)
+        assert [entry["advanced"] for entry in journal["entries"]] == [0.0] * 7 + [10.0] * 2 + [10.5]
+
+
+@in_loop
+async def test_a_request_that_quotas_refuse_leaves_a_fault_to_the_next(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        assert await statuses(*[first] * 6) == [200] * 6
+        await first.send("PUT", "/_fakellm/fault", b'{"fault": {"kind": "status", "status": 418}}')
+        assert await statuses(second) == [429]
+        await second.send("POST", "/_fakellm/advance?seconds=60")
+        assert await statuses(first, second) == [418, 200]
 
 
 @in_loop

@@ -61,6 +61,7 @@ OTHER = {
     "rules": [{"when": {"user": "number"}, "reply": {"content": "Other {{attempt}}", "template": True}}],
 }
 MORE = {"rules": [{"when": {"user": "more"}, "reply": {"content": "More {{attempt}}", "template": True}}]}
+FAULT = b'{"fault": {"kind": "status", "status": 418}, "requests": 2}'
 PROMPTS = ("plain", "more", "number", "number 2", "script", "flaky", "then", "unknown")
 
 
@@ -203,6 +204,9 @@ STEPS = st.lists(
                     ("POST", "/_fakellm/reset", None),
                     ("PUT", "/_fakellm/scenario?strict=true", json.dumps(OTHER).encode()),
                     ("POST", "/_fakellm/rules?first=true", json.dumps(MORE).encode()),
+                    ("PUT", "/_fakellm/fault", FAULT),
+                    ("GET", "/_fakellm/fault", None),
+                    ("DELETE", "/_fakellm/fault", None),
                 ]
             ),
         ),
@@ -405,10 +409,19 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
 
 
 @in_loop
-async def test_what_is_not_shared_is_refused(redis: str) -> None:
-    fault = b'{"fault": {"kind": "status", "status": 429}, "requests": 3}'
-    async with served(redis_app(fresh(redis))) as (client,):
-        assert (await client.send("PUT", "/_fakellm/fault", fault)).code == "not_shared"
+async def test_a_fault_for_the_next_requests_is_that_of_all_servers(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as clients:
+        first, second = clients
+        await first.send("PUT", "/_fakellm/fault", FAULT)
+        assert (await second.send("POST", "/v1/chat/completions", b"{}")).status == 400  # which leaves it to the next
+        replies = await asyncio.gather(*(client.chat("then") for client in (first, second) * 5))
+        assert sorted(each.status for each in replies) == [200] * 8 + [418] * 2
+        assert sorted(each.content for each in replies if each.status == 200) == ["Done"] * 7 + ["Wait"]
+        shown = [json.loads((await each.send("GET", "/_fakellm/fault")).body) for each in clients]
+        assert shown == [{"fault": None, "requests": 0}] * 2
+        await first.send("PUT", "/_fakellm/fault", FAULT)
+        await second.send("DELETE", "/_fakellm/fault")
+        assert (await first.chat("plain")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,19 @@ def test_a_step_is_for_the_oldest_request_with_frames_left_unless_it_names_one(
         server.step(request=2, timeout=1)
 
 
+def test_a_step_after_the_client_left_says_so(server: Handle, ask: Callable[[], Client]) -> None:
+    client = ask()
+    assert client.takes(*server.step(2))
+    client.connection.close()
+    server.wait_for(outcome="client left")
+    for request in (None, 1):
+        with pytest.raises(fakellm.ServerError, match=r"^The client of request 1 left: it got 2 of 5 frames\."):
+            server.step(request=request, timeout=1)
+    server.reset()
+    with pytest.raises(fakellm.ServerError, match=r"^No reply has a frame"):
+        server.step(timeout=1)
+
+
 def test_sessions_are_stepped_separately(server: Handle) -> None:
     one, other = Client(server.session("one")), Client(server.session("other"))
     with one.connection, other.connection:

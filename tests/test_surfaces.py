@@ -13,8 +13,8 @@ from yarl import URL
 
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import read_file
+from fakellm.server.connections.listening import listen
 from fakellm.server.http_server import Server
-from fakellm.server.listener import listen
 from fakellm.server.replay_app import Replay
 from tests.conftest import SURFACES
 

@@ -30,12 +30,12 @@ class Padding(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=T
 
     count: Annotated[int, Meta(ge=1, le=MOST_CHUNKS)] = 1
     before: Annotated[
-        Literal["content", "delta", "finish"] | tuple[Count, ...],
+        Literal["content", "delta", "finish", "end"] | tuple[Count, ...],
         Meta(
             description=(
                 "Where: before the first content of each choice (`content`: after the role), before each further "
-                "delta of it (`delta`), before its finish (`finish`), or before the chunks of the stream with these "
-                "numbers, counted from 0 without this padding."
+                "delta of it (`delta`), before its finish (`finish`), at the `end`, after the usage, or before the "
+                "chunks of the stream with these numbers, counted from 0 without this padding."
             )
         ),
     ] = "content"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b, shake_256
 from struct import unpack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -30,11 +30,11 @@ class Source:
     names of draws: `draw`.
     """
 
-    __slots__ = ("_count", "_key", "_name")
+    __slots__ = ("_count", "_key", "_labels", "_name")
 
     def __init__(self, seed: int, *labels: str | int) -> None:
-        # repr() of a tuple of str and int is unambiguous: ("a", "b") and ("ab",) differ.
-        self._key = blake2b(repr((seed, *labels)).encode("utf-8", "surrogatepass"), digest_size=32).digest()
+        self._labels = (seed, *labels)
+        self._key = b""  # it is hashed when something is drawn
         self._name = b""
         self._count = 0
 
@@ -44,7 +44,7 @@ class Source:
         `make` draws from a source of its own, which costs no hash; names in it are independent of names outside it.
         """
         named = Source.__new__(Source)
-        named._key = self._key
+        named._key = self._key or self._hashed()
         # repr() escapes NUL, so NUL ends a name: whatever names are nested, none continues another.
         named._name = self._name + repr(name).encode("utf-8", "surrogatepass") + b"\0"
         named._count = 0
@@ -52,7 +52,7 @@ class Source:
 
     def below(self, n: int) -> int:
         """An integer from 0 to n - 1; up to n = 2**32 the bias is below 2**-32."""
-        return int.from_bytes(blake2b(self._next(), key=self._key, digest_size=8).digest(), "big") % n
+        return int.from_bytes(blake2b(self._next(), key=self._key or self._hashed(), digest_size=8).digest(), "big") % n
 
     def between(self, low: int, high: int) -> int:
         """An integer from low to high, both included."""
@@ -63,7 +63,7 @@ class Source:
 
     def numbers(self, count: int) -> tuple[int, ...]:
         """`count` integers from -2**31 to 2**31 - 1, all from one draw; a smaller count gives the first of them."""
-        return unpack(f"<{count}i", shake_256(self._key + self._next()).digest(4 * count))
+        return unpack(f"<{count}i", self._shaken().digest(4 * count))
 
     def text(self, alphabet: str, length: int) -> str:
         """`length` characters of `alphabet`, all from one draw: ids, fingerprints, padding.
@@ -72,16 +72,24 @@ class Source:
         characters, all ASCII; raises ValueError if not.
         """
         letters, unused = _letters(alphabet)
-        block = shake_256(self._key + self._next())
+        block = self._shaken()
         size = 2 * length
         while len(text := block.digest(size).translate(letters, unused)) < length:
             size *= 2  # a longer digest of the same hash starts with the shorter one
-        return text[:length].decode("ascii")
+        return str(text[:length], "ascii")
 
     def uuid(self) -> str:
         """32 hex digits in the five groups of a UUID, without version and variant bits: xAI sets none either."""
-        digits = shake_256(self._key + self._next()).hexdigest(16)
+        digits = self._shaken().hexdigest(16)
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def _hashed(self) -> bytes:
+        # repr() of a tuple of str and int is unambiguous: ("a", "b") and ("ab",) differ.
+        self._key = blake2b(repr(self._labels).encode("utf-8", "surrogatepass"), digest_size=32).digest()
+        return self._key
+
+    def _shaken(self) -> Any:
+        return shake_256((self._key or self._hashed()) + self._next())
 
     def _next(self) -> bytes:
         """What the next hash is of."""

@@ -68,10 +68,9 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
         found = sum(SCHEMA + _NODE * weight(schema) for schema in schemas(request))
         drawn += found * (choices if request.output else 1)
     else:
-        texts = [text for choice in reply.choices or (reply,) for _, text in choice.texts()]
-        length = sum(map(len, texts))
-        if any(choice.template for choice in reply.choices or (reply,)):
-            length += sum(text.count("{{") for text in texts) * sum(map(len, request.texts))
+        length, placeholders = reply.extent
+        if placeholders:
+            length += placeholders * sum(map(len, request.texts))
         tokens, choices, drawn = length / 3.0, max(len(reply.choices), 1), length * _CHARACTER
         if rule and rule.stream.split is not None:
             tokens = length

@@ -20,15 +20,13 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import dumps, writable
 from fakellm.base.validation import FieldError
-from fakellm.base.words.count import count
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
 from fakellm.engine.memo import FORGETFUL, Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, refusal, respond, signed
-from fakellm.engine.ruleset import Attempt, Ruleset
-from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
+from fakellm.engine.ruleset import Attempt, Ruleset, endless
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -214,7 +212,7 @@ class Engine:
             return found
         request = matched.parsed()
         if attempt is None:
-            return self._refused(self._exhausted(rule or 0, number, matched.match.stream), matched)
+            return self._refused(self.ruleset.exhausted(rule or 0, number, matched.match.stream), matched)
         if rule is None:
             if most < inf and not self.strict:
                 _check_cost(None, request, most)
@@ -256,20 +254,20 @@ class Engine:
         place = matched.match.rule or 0
         try:
             resolved = filled(reply, request, attempt.number)
-            if self.strict and (calls := self._repeated(place, resolved, request)):
-                return self._refused(_endless(rule, calls), matched)
+            if self.strict and (calls := self.ruleset.repeated(place, resolved, request)):
+                return self._refused(endless(rule, calls), matched)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
             response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
         unused = self.ruleset.script(place).without_effect(attempt, matched.route)
+        if rule.fault and response.rule and not self._vary:
+            idle = rule.fault.idle(matched.match.stream, response.frames, lambda: response.body)
+            if idle:
+                explanation = f"The fault broke nothing: {idle.reason}."
+                return replace(response, without_effect=(*unused, idle.key), explanation=explanation)
         return replace(response, without_effect=unused) if unused else response
-
-    def _repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
-        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
-        names = () if self.ruleset.rules[place].script else repeated_calls(request)
-        return names if {*names} & {call.name for call in reply.tool_calls} else ()
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         if self._vary:
@@ -290,21 +288,6 @@ class Engine:
         # What a function raises is raised at the end of the test, and need not fail it a second time.
         return replace(response, rule=rule.name, matched=error.__cause__ is not None)
 
-    def _exhausted(self, place: int, number: int, stream: bool) -> RequestError:
-        """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
-        rule = self.ruleset.rules[place]
-        message = (
-            f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`. Add a reply, "
-            "or find out why the application sends the request again."
-        )
-        if rule.script:
-            length = self.ruleset.script(place).length(stream)
-            message = (
-                f"The script of the rule {rule.name!r} has replies for {count(length, 'request')}, and this is request "
-                f"{number}. Add a reply to the script, or find out why the application sends another request."
-            )
-        return RequestError(404, message, "no_more_replies")
-
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
@@ -313,17 +296,6 @@ class Engine:
 def _continued_key(key: Hashable, request: Request) -> Hashable:
     """The key of a request in the cache that continues another; `key`: without what it continues."""
     return key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
-    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
-    message = (
-        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
-        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
-        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
-        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
-    )
-    return RequestError(400, message, "endless_loop")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:

@@ -120,7 +120,8 @@ class Entry(Struct, gc=False):
     """False if no rule and no recording of the session matched the request, or if its URL or method is unknown.
     """
     explanation: str | None = None
-    """Why a request was refused, or the nearest rule or recording and what differed."""
+    """Why a request was refused, or the nearest rule or recording and what differed; or why the fault of the rule broke
+    nothing."""
     status: int | None = None
     """Null until there is a reply, and if a fault prevented the status from being sent."""
     frames: int = 0
@@ -133,7 +134,8 @@ class Entry(Struct, gc=False):
     """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
     been dropped to stay within `--max-attempts` or `--max-sessions`."""
     without_effect: tuple[str, ...] = ()
-    """The keys of the rule's `stream:` block that have no effect in the API of the request."""
+    """The keys of the rule's `stream:` block that have no effect in the API of the request; `fault`, `fault.frame` or
+    `fault.byte` if its fault broke nothing."""
     late_ms: float = 0.0
     """How many milliseconds after its due time the latest frame left because the server was too busy, if that was more
     than 50; else 0."""

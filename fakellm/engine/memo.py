@@ -52,6 +52,10 @@ class Memo:
         self._key = key
         self.fixed = fixed and key is not None
 
+    def keeps(self, size: int) -> bool:
+        """Whether a value of this size can be kept."""
+        return self._key is not None and size <= self._cache.most_bytes // _SHARE
+
     def of(self, *key: Hashable) -> Memo:
         """The memo for requests that have this key too; if a part of it is None, one that keeps nothing."""
         if self._key is None or None in key:
@@ -73,6 +77,9 @@ class Memo:
             self._cache.keep(key, kept, size(kept) + getsizeof(repr(name)))  # a name may have that of a model
         return kept
 
+
+_SHARE = 100
+"""No value may displace more than this part of all others."""
 
 _NOTHING = Cache(0)
 FORGETFUL = Memo()

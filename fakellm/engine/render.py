@@ -88,7 +88,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
         kind = route.content_type(habits, False)
         alike = memo.fixed and answer.completion is completion and answer.habits is habits
-        body = _filled(answer, route, memo) if alike else route.whole(answer)
+        body = _filled(answer, route, memo) if alike and memo.keeps(rule.reply.extent[0]) else route.whole(answer)
         plan = Plan(200, (("Content-Type", kind),), due(body, delay, rule.timing.step))
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))

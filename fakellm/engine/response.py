@@ -43,7 +43,7 @@ class Response(Struct, frozen=True):
     """Whether the request's body is known to be JSON, so that the journal need not check it."""
     attempts_forgotten: bool = False
     without_effect: tuple[str, ...] = ()
-    """The keys of the rule's `stream:` block that have no effect in the API of the request."""
+    """The keys of the rule that have no effect: see `Entry.without_effect`."""
     dialect: str | None = None
     """The dialect of the rule that answered, in APIs that have dialects."""
     ended: Callable[[], None] | None = None

@@ -17,9 +17,12 @@ from msgspec import Struct
 
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import Route
+from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
+from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Matcher
-from fakellm.scenarios.reply import Computed
+from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 
 
@@ -174,6 +177,26 @@ class Ruleset:
             self._scripts[number] = Script(self.rules[number])
         return self._scripts[number]
 
+    def exhausted(self, place: int, number: int, stream: bool) -> RequestError:
+        """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
+        rule = self.rules[place]
+        message = (
+            f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`. Add a reply, "
+            "or find out why the application sends the request again."
+        )
+        if rule.script:
+            length = self.script(place).length(stream)
+            message = (
+                f"The script of the rule {rule.name!r} has replies for {count(length, 'request')}, and this is request "
+                f"{number}. Add a reply to the script, or find out why the application sends another request."
+            )
+        return RequestError(404, message, "no_more_replies")
+
+    def repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
+        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
+        names = () if self.rules[place].script else repeated_calls(request)
+        return names if {*names} & {call.name for call in reply.tool_calls} else ()
+
 
 def _headers_read(rule: Rule) -> frozenset[str]:
     """The headers that a rule reads, in lower case."""
@@ -184,3 +207,14 @@ def _headers_read(rule: Rule) -> frozenset[str]:
         if placeholder[0] == "headers"
     ]
     return frozenset(name.lower() for name in (*rule.when.headers, *placeholders))
+
+
+def endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
+    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
+    message = (
+        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
+        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
+        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
+        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
+    )
+    return RequestError(400, message, "endless_loop")

@@ -6,8 +6,8 @@ Knows no fault by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -36,6 +36,13 @@ class Times(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=Tru
             )
         ),
     ] = "request"
+
+
+class Idle(NamedTuple):
+    """That a fault broke nothing. `key`: of the rule, what had no effect; `reason`: why, and the remedy."""
+
+    key: str
+    reason: str
 
 
 class Base(
@@ -106,6 +113,14 @@ class Base(
     def applies(self, stream: bool) -> bool:
         """Whether the fault can apply to a stream, or to a whole body."""
         return self.breaks in ("both", "streams" if stream else "bodies")
+
+    def idle(self, stream: bool, frames: int, body: Callable[[], bytes]) -> Idle | None:
+        """Why it broke nothing of a reply with so many frames and this body, which has the fault if it can apply to it;
+        None if it did break it."""
+        if self.applies(stream):
+            return None
+        only = "to streams, and this request" if self.breaks == "streams" else "to whole bodies, and this request"
+        return Idle("fault", f"{self.kind!r} applies only {only} is {'' if stream else 'not '}for a stream")
 
 
 def place(value: Place, most: int, source: Source) -> int:

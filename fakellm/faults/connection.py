@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Annotated, ClassVar, Literal
 
@@ -13,7 +14,8 @@ from msgspec import Meta
 
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
-from fakellm.faults.base import Base, Place, check_header, place
+from fakellm.base.words.count import count
+from fakellm.faults.base import Base, Idle, Place, check_header, place
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.spread import Seconds
 
@@ -51,6 +53,23 @@ class Break(ConnectionFault, frozen=True):
     def applies(self, stream: bool) -> bool:
         """Whether the fault can apply to a stream, or to a whole body, which has no frames."""
         return Base.applies(self, stream) and (stream or self.frame is None)
+
+    def idle(self, stream: bool, frames: int, body: Callable[[], bytes]) -> Idle | None:
+        """As that of Base; the place may also lie behind the end of the reply."""
+        if self.breaks == "both" and self.frame is not None and not stream:
+            reason = f"'frame' of {self.kind!r} needs a stream, and this request is not for one: leave 'frame' out"
+            return Idle("fault.frame", reason)
+        if not self.applies(stream):
+            return Base.idle(self, stream, frames, body)
+        if self.frame is not None and frames < self.frame:
+            return self._late("frame", count(frames, "frame"))
+        if self.byte is not None and self.byte > 0 and (size := len(body())) < self.byte:
+            return self._late("byte", count(size, "byte"))
+        return None
+
+    def _late(self, key: str, end: str) -> Idle:
+        place = f"'{key}: {getattr(self, key)}' of {self.kind!r} is too late"
+        return Idle(f"fault.{key}", f"{place}: the reply is complete after {end}; set a lower {key!r}")
 
     def cut(self, plan: Plan, source: Source) -> Plan:
         """The plan up to the break. A whole body keeps the Content-Length that it would have had."""

@@ -180,6 +180,7 @@ CHUNKS = _of(
     ("choices in one chunk", "together: choices", rb'"choices":\[\{"index":0[^\n]*\},\{"index":1'),
     ("the second choice first", "turns", rb'\A[^\n]*"choices":\[\{"index":1'),
     ("`usage` in a chunk of its own", "", rb'"choices":\[\][^\n]*"usage":\{'),
+    ("a chunk after the `usage`", "padding: end", rb'"usage":\{"[^\n]*\n\n[^\n]*"choices":\[\]'),
     ("`usage` in a chunk with `choices: null`", "usage_choices: null", rb'"choices":null[^\n]*"usage":\{'),
     ("`usage` in a chunk without `choices`", "usage_choices: absent", rb'\{(?![^\n]*"choices")[^\n]*"usage":\{'),
     ("`usage` that is null before", "", rb'"usage":null'),

@@ -83,6 +83,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "padding: no_choices": ("T3", "B1"),
     "padding: null_choices": ("T4", "B2"),
     "padding: absent_choices": ("T4", "B2"),
+    "padding: end": ("T4", "B10"),
     "padding: null_delta": ("T4", "B3"),
     "padding: no_delta": ("T4", "B3"),
     "split": ("T3", "B15 C1"),

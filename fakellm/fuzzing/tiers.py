@@ -153,7 +153,9 @@ def _paddings(value: Any) -> Iterator[str]:
         return
     for each in value:
         assert isinstance(each, Padding)
-        if isinstance(each.choices, str):
+        if each.before == "end":
+            yield "padding: end"
+        elif isinstance(each.choices, str):
             yield f"padding: {each.choices}_choices"
         elif each.chunk is not None:
             yield _padding_of(each.chunk)

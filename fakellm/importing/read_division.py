@@ -60,6 +60,8 @@ def padding(
             runs.append((1, found))
     if len(runs) == 1 and runs[0][1] == Padding(before=(1,), delta=silent):
         return runs[0][0]
+    if habits.get("usage") in ("own", "both", "after"):  # what no number of a chunk can stand for
+        runs = [(count, replace(run, before="end") if run.before == (kept,) else run) for count, run in runs]
     return tuple(replace(found, count=count) for count, found in runs) or None
 
 

@@ -54,6 +54,9 @@ def checked_when(when: object, name: object, dialect: object, conditions: dict[s
 _METHODS = ("reply", "script", "call_tool", "fail", "fault", "stream", "timing", "then", "after")
 
 _MEANT = {
+    "delay": "timing(first=1)",
+    "latency": "timing(first=1)",
+    "sleep": "timing(first=1)",
     "error": "fail(status)",
     "once": "script(…)",
     "raises": "fail(status)",

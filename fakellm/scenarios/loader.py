@@ -245,9 +245,10 @@ def _unreachable(parts: Sequence[Document]) -> Iterator[str]:
     for later, earlier in unreachable(whens):
         (part, number), (other, first) = places[later], places[earlier]
         where = f"{part.rule(number) if part.marks() else part.name}: rules[{number}]"
+        remedy = "under 'then'" if part.marks() else "under 'then', in Python with .then() or .script(…)"
         yield (
             f"{where}: no request reaches this rule: the one at {other.rule(first)} matches every request that it "
-            "matches; put the more specific rule first, or list its replies in order under 'then'"
+            f"matches; put the more specific rule first, or list its replies in order {remedy}"
         )
 
 

@@ -6,6 +6,7 @@ Owns these values, and the way from a completion to a reply and back; knows no r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -149,7 +150,7 @@ class ReplyChoice(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fiel
 _IN_BLOCKS = ("content", "reasoning", "refusal", "tool_calls", "logprobs", "refusal_logprobs", "annotations")
 
 
-class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Reply(ReplyChoice, frozen=True, dict=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `reply:` block of a rule: one choice, or several under `choices`, and the fields around them.
 
     By default `id`, `created` and `system_fingerprint` come from the seed, `model` is the requested one, and `usage` is
@@ -176,6 +177,14 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
             raise FieldError((names[0],), f"{names[0]!r} beside 'choices': put it in a choice, or leave out 'choices'")
         if self.generate and (names := [*names, *(["choices"] if self.choices else [])]):
             raise FieldError((names[0],), f"{names[0]!r} beside 'generate': leave out one of them")
+
+    @cached_property
+    def extent(self) -> tuple[int, int]:
+        """How many characters its texts have and, if any of them are templates, how many placeholders they may have."""
+        choices = self.choices or (self,)
+        texts = [text for choice in choices for _, text in choice.texts()]
+        templates = any(choice.template for choice in choices)
+        return sum(map(len, texts)), sum(text.count("{{") for text in texts) if templates else 0
 
     def placeholders(self) -> Iterator[Path]:
         """The names in the placeholders of its templates."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,19 +19,13 @@ from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work, give_up
 from fakellm.engine.state import Session
-from fakellm.server.application import (
-    Application,
-    HttpRequest,
-    json_response,
-    led_to_page,
-    parsed_entry,
-    settled,
-)
+from fakellm.server.application import Application, HttpRequest, json_response, led_to_page, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
+from fakellm.server.connections.listening import BACKLOG, Accepting, accept_no_more, url_of
+from fakellm.server.connections.listening import listen as listen  # a server needs one
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
-from fakellm.server.listener import BACKLOG, Accepting, Listener, url_of
-from fakellm.server.listener import listen as listen  # a server needs one
+from fakellm.server.listener import Listener
 from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
 from fakellm.server.page.paths import opens_root
@@ -114,7 +108,8 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
-        await self._accept_no_more()
+        if self._socket is not None:
+            await accept_no_more(self._socket)
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
@@ -129,15 +124,6 @@ class Server:
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
-
-    async def _accept_no_more(self) -> None:
-        """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not."""
-        if self._socket is None:
-            return
-        with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().remove_reader(self._socket)
-        for _ in range(3):  # to accept, to make the connection, and one more
-            await asyncio.sleep(0)
 
     def end_waits(self) -> None:
         """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""

@@ -1,24 +1,21 @@
 """aiohttp's server as fakellm needs it: it reads requests, and every byte of a response is written by someone else.
 
-Owns listening, and the refusal of what is not an HTTP request. Knows no application and no plan.
+Owns the refusal of what is not an HTTP request. Knows no application and no plan.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, cast
-from weakref import WeakSet
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.http_exceptions import InvalidURLError
 
 from fakellm.apis.route import CHAT
-from fakellm.base.errors import RequestError, ServerError
+from fakellm.base.errors import RequestError
 from fakellm.server.connections.settings import Connections
 from fakellm.server.requests.log import logger
 
@@ -29,57 +26,6 @@ HEAD_SECONDS = 60.0
 """How long the rest of a request's head may take to arrive, after the part before it."""
 
 _BLANK = b"\r\n\r\n"
-
-BACKLOG = 1024
-"""How many connections may wait to be accepted; those of more clients at once would be delayed by a second."""
-
-
-_TURNS = 10
-"""Turns of the event loop in which asyncio notices the end of a connection that it has just accepted, also with TLS."""
-
-
-class Accepting(socket.socket):
-    """A listening socket that knows which of the connections it has accepted are open."""
-
-    def __init__(self, fileno: int) -> None:
-        super().__init__(fileno=fileno)
-        self._accepted: WeakSet[socket.socket] = WeakSet()
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        connection, address = super().accept()
-        self._accepted.add(connection)
-        return connection, address
-
-    async def end_all(self) -> None:
-        """Ends these connections, in both directions, whatever asyncio has made of them, and lets it notice that."""
-        for _ in range(_TURNS):
-            for connection in [each for each in self._accepted if each.fileno() >= 0]:
-                with suppress(OSError):  # the client has ended it
-                    connection.shutdown(socket.SHUT_RDWR)
-            await asyncio.sleep(0)
-
-
-def listen(host: str, port: int) -> Accepting:
-    """A listening socket, on a free port if `port` is 0.
-
-    Raises ServerError if that fails: the port is in use, or the host is not this machine's.
-    """
-    if not 0 <= port <= 65535:  # only its last 16 bits would be used
-        raise ServerError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; 0 takes a free one")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return Accepting(socket.create_server(address, family=family, backlog=BACKLOG).detach())
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (while")[0].lower()
-        raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
-
-
-def url_of(listener: socket.socket, tls: bool) -> str:
-    """The URL of a listening socket, without a path."""
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if tls else 'http'}://{shown}:{port}"
-
 
 _DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
 """The part of a request that aiohttp quotes in an error. It may be a line with an API key."""

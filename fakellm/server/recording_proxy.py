@@ -26,7 +26,7 @@ from fakellm.recordings.redaction import covering, redacted, redacted_request
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
-from fakellm.server.offload import offload
+from fakellm.server.offload import in_thread
 from fakellm.server.upstream import PASSED_BY, Upstream, passed_on, pieces
 from fakellm.wire.chunks import chunk
 from fakellm.wire.http.http1 import bursts, head_of
@@ -128,7 +128,7 @@ class Recorder:
         task.add_done_callback(self._searching.discard)
 
     async def _record_later(self, number: int, record: Callable[[], Interaction | None]) -> None:
-        self._learned(number, (await offload(record))())
+        self._learned(number, (await in_thread(record))())
 
     def _record(self, number: int, request: RecordedRequest, plan: Plan, url: str) -> Interaction | None:
         """Searches an interaction for secrets and writes it; returns it unless it cannot be searched. The client has

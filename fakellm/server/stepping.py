@@ -6,6 +6,7 @@ Knows no sockets and no HTTP; only here and in `clock` does a frame wait.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -44,6 +45,8 @@ class Steps:
 
     def __init__(self) -> None:
         self._replies: list[Stepped] = []
+        self._left: deque[tuple[str, int, RequestError]] = deque(maxlen=100)
+        """The session and the number of each of the last replies whose clients left, and how much these got."""
         self._changed = asyncio.Event()
 
     @contextmanager
@@ -56,6 +59,8 @@ class Steps:
             yield reply
         finally:
             reply.over = True
+            if reply.session is not None and reply.sent < len(reply.texts):
+                self._left.append((reply.session, reply.number, _incomplete(reply, "left")))
             self._replies.remove(reply)
             self.notify()
 
@@ -83,16 +88,20 @@ class Steps:
                 await self.until(lambda: reply.over or reply.sent >= end)
         except TimeoutError:
             if reply is None:
-                raise _nothing(release) from None
+                gone = [
+                    error
+                    for session, number, error in self._left
+                    if session == release.session and release.request in (None, number)
+                ]
+                raise gone[-1] if gone else _nothing(release) from None
         if reply.sent < end:
-            how = "left" if reply.over else f"did not read on for {release.timeout:g} s"
-            frames = f"{reply.sent} of {count(len(reply.texts), 'frame')}"
-            message = f"The client of request {reply.number} {how}: it got {frames}."
-            raise RequestError(409, message, "step_not_taken")
+            raise _incomplete(reply, "left" if reply.over else f"did not read on for {release.timeout:g} s")
         return reply.number, reply.texts[start:end]
 
     def free(self, session: str | None = None) -> None:
         """Releases at once all frames that wait in a session, or in all: no step will come for them."""
+        for each in [each for each in self._left if session in (None, each[0])]:
+            self._left.remove(each)
         for reply in self._replies:
             if session in (None, reply.session):
                 reply.session = None  # no later step finds it
@@ -115,6 +124,11 @@ class Steps:
         """Wakes everything that waits, to check again."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _incomplete(reply: Stepped, how: str) -> RequestError:
+    frames = f"{reply.sent} of {count(len(reply.texts), 'frame')}"
+    return RequestError(409, f"The client of request {reply.number} {how}: it got {frames}.", "step_not_taken")
 
 
 def _nothing(release: Release) -> RequestError:

@@ -48,7 +48,11 @@ def rows(completion: Completion, division: Division, grammar: Grammar, source: S
     for silences, place in _numbered(division.silences):
         at = min(place if grammar.silent_first else max(place, 1), most)
         merged[at:at] = [(Silent(0, None, silences.look),)] * count_of(silences)
-    return _with_end(_with_usage(merged, completion, division, grammar) or [()], grammar)
+    counted = _with_usage(merged, completion, division, grammar) or [()]
+    if grammar.joins.end != "must":
+        late = (each for each in division.silences if each.before == "end")
+        counted += [(Silent(0, None, each.look),) for each in late for _ in range(count_of(each))]
+    return _with_end(counted, grammar)
 
 
 def _closes(rows: list[Row], grammar: Grammar) -> bool:

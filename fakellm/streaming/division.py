@@ -17,7 +17,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Turn = tuple[str, Positive]
 LATE: tuple[Literal["id", "name"], ...] = ("id", "name")
 """What may follow the opening of a tool call, in this order."""
-Place = Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end", "unfinished"]
+Place = Literal["content", "delta", "finish", "end", "stream", "reasoning", "answer", "calls_end", "unfinished"]
 
 PARTS = ("reasoning", "content", "refusal", "tool_calls")
 """The parts of an answer, in the order in which chat sends them."""
@@ -29,7 +29,8 @@ class Silences(Struct, frozen=True, omit_defaults=True):
 
     count: how many; `reasoning` means one fewer than there are reasoning tokens.
     before: where: before the first block of each choice (`content`), each further batch of its blocks (`delta`), its
-        `finish`, or the batches with these numbers, counted from 0 without these silences. Only dialects use the rest:
+        `finish`, the `end` of the stream (after the token counts, if the API can send anything there), or the batches
+        with these numbers, counted from 0 without these silences. Only dialects use the rest:
         before the whole `stream`, before the first reasoning of a choice (`reasoning`), after its last (`answer`),
         before the finish that follows calls whose arguments were cut (`calls_end`), and after the last choice of a
         stream in which none finishes (`unfinished`).

@@ -5,6 +5,7 @@ Owns the calls and what they promise. Knows no server: a handle sends the rules.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import Any, Never
 
@@ -18,6 +19,8 @@ from fakellm.scenarios.python_replies import ReplyValue
 from fakellm.scenarios.scenario import Rule, Scenario, Step
 from fakellm.testing.served_rules import RuleStart, ServedOn, served_on
 from fakellm.testing.vocabulary import Vocabulary
+
+_UNREACHABLE = re.compile(r": no request reaches this rule: the one at rules\[(\d+)\] ")
 
 
 def single(method: str, source: ScenarioSource, more: tuple[object, ...]) -> ScenarioSource:
@@ -93,8 +96,24 @@ class Adding(Vocabulary, ABC):
 
     def _serve(self, rule: Rule, number: int | None) -> int:
         """Serves one rule, in place of the one with this number; returns its number."""
-        count = self._add(Scenario(rules=(rule,)), number)
+        try:
+            count = self._add(Scenario(rules=(rule,)), number)
+        except ScenarioError as error:
+            raise ScenarioError([self._unreachable(each) for each in error.problems]) from None
         return count if number is None else number
+
+    def _unreachable(self, problem: str) -> str:
+        """The problem; if no request can reach the rule, with the line of the test that added the one before it."""
+        found = _UNREACHABLE.search(problem)
+        earlier = int(found[1]) + 1 if found else 0
+        start = next((each for each in self.starts if each.number == earlier), None)
+        if start is None:
+            return problem
+        return (
+            f"no request reaches this rule: the one that {start.place} added matches every request that it matches; "
+            "put the more specific rule first, or chain the replies to that one: "
+            "fakellm.fail(429, times=2).reply(…), .then() between two replies, or .script(…)"
+        )
 
     @abstractmethod
     def _add(self, scenario: Scenario, number: int | None = None) -> int:

@@ -19,7 +19,7 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 from fakellm.testing.adding import Adding, single
 from fakellm.testing.control import control
-from fakellm.testing.queries import Queries
+from fakellm.testing.queries import Queries, idle_lines
 from fakellm.testing.sdk_environment import variables
 from fakellm.testing.unforeseen import Unforeseen
 
@@ -97,8 +97,13 @@ class Handle(Adding, Queries):
     @property
     def unreached(self) -> bool:
         """Whether there are rules, and no request since they were loaded. False if that is not known without a wait."""
-        rules, entries = self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
+        rules, entries = self.sizes
         return rules > 0 and entries == 0
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rules there are, and how many entries in the journal; 0 if that is not known without a wait."""
+        return self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
 
     @property
     def env(self) -> dict[str, str]:
@@ -172,13 +177,19 @@ class Handle(Adding, Queries):
 
     def unsent(self) -> list[str]:
         """A line for each script with replies that no request came for."""
-        scripts = self._call("GET", "/_fakellm/scripts", "scripts")["scripts"]
-        return [
+        return self.left()[0]
+
+    def left(self) -> tuple[list[str], list[str]]:
+        """What had no effect: a line for each script with replies that no request came for, and one for each rule whose
+        fault broke no reply."""
+        left = self._call("GET", "/_fakellm/scripts", "scripts")
+        scripts = [
             f"the script of {each['rule']!r} has replies for {count(each['replies'], 'request')}, "
             f"got {each['requests']}"
-            for each in scripts
+            for each in left["scripts"]
             if each["requests"] < each["replies"] and not each["forgotten"]
         ]
+        return scripts, idle_lines(left["faults"])
 
     def vary(self, how: Vary | None) -> None:
         """From the next scenario on, or now if there is none, has replies sent as `how` changes their rules. Raises

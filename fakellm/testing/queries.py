@@ -6,6 +6,7 @@ The server finds the entries, with the code that matches rules. Knows no HTTP.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
@@ -67,7 +68,8 @@ class Queries:
         if len(found) == times or (times is None and found):
             return
         expected = "a request" if times is None else counted(times, "request")
-        raise AssertionError(f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}")
+        problem = f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}"
+        raise AssertionError(f"{problem}{self.beyond_rules('. ')}")
 
     @at_the_call
     def assert_not_called(self, **when: Unpack[Conditions]) -> None:
@@ -78,11 +80,12 @@ class Queries:
             raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
 
     def assert_all_used(self) -> None:
-        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request."""
+        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, and if the fault of
+        a rule has broken none of its replies."""
         __tracebackhide__ = True
-        unused = self._call("GET", "/_fakellm/unused", "unused")["unused"]
-        if unused:
-            raise AssertionError("\n".join(map(_unused, unused)))
+        reply = self._call("GET", "/_fakellm/unused", "unused")
+        if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:
+            raise AssertionError("\n".join(lines) + self.beyond_rules("\n"))
 
     @at_the_call
     def wait_for(
@@ -111,7 +114,7 @@ class Queries:
         if outcome:
             others = [f"request {each.number}: {each.outcome}" for each in self._find("wait_for", when)[0]]
             message += f". The outcomes of all that match are {', '.join(others[-_LISTED:])}" if others else ""
-        raise AssertionError(message + _nearest(more) + _blocked())
+        raise AssertionError(message + _nearest(more) + self.beyond_rules(". ") + _blocked())
 
     def verdict(self) -> ClientVerdict:
         """What the app did, judged by what the providers ask of their clients: see docs/reference/verdict.md."""
@@ -123,6 +126,16 @@ class Queries:
         """Raises AssertionError with the findings of `verdict`, if there are any."""
         __tracebackhide__ = True
         self.verdict().check()
+
+    def beyond_rules(self, start: str = "") -> str:
+        """After `start`, a hint if all requests so far were ones that no rule could answer; else nothing."""
+        entries = self.journal
+        kinds = {each.path.rpartition("/")[2].partition("?")[0] for each in entries}
+        if not kinds or any(entry.api is not None or entry.rule != "generated" for entry in entries):
+            return ""
+        what = " and ".join(sorted(kinds))
+        verb = f"request 1 was for {what}" if len(entries) == 1 else f"all {len(entries)} requests were for {what}"
+        return f"{start}{verb}, which rules do not answer; fakellm.journal has them"
 
     def unmatched(self) -> tuple[list[Entry], int]:
         """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
@@ -171,6 +184,11 @@ def _unused(found: dict[str, Any]) -> str:
     if found["request"]:
         return f"{message}. Request {found['request']} matches it, but {found['answered_by']!r} answered that one"
     return message + _nearest(found, "")
+
+
+def idle_lines(faults: Iterable[dict[str, Any]]) -> list[str]:
+    """A line for each rule whose fault broke nothing."""
+    return [f"{each['rule']!r} answered request {each['request']}. {each['reason']}" for each in faults]
 
 
 def _blocked() -> str:

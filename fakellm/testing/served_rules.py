@@ -25,12 +25,14 @@ _PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class RuleStart:
-    """One call of `on(…)`. `place`: the file and line of the call; `complete`: whether its rule has a reply;
+    """One call of `on(…)`. `place`: the file and line of the call; `number`: that of its rule in the scenario that is
+    served, from 1; `complete`: whether its rule has a reply;
     `replaced`: whether a `load` or `reset` has replaced the rules that were served then."""
 
     def __init__(self, serve: Serve) -> None:
         self.serve = serve
         self.place = _caller()
+        self.number: int | None = None
         self.complete = False
         self.replaced = False
 
@@ -48,7 +50,10 @@ class ServedOn(On, frozen=True, kw_only=True):
             raise ScenarioError([f"{self.start.place}: {message}"])
         changed = replace(self, **fields)
         self.start.complete = changed.complete
-        return replace(changed, number=self.start.serve(changed.rule, self.number)) if changed.complete else changed
+        if not changed.complete:
+            return changed
+        self.start.number = self.start.serve(changed.rule, self.number)
+        return replace(changed, number=self.start.number)
 
 
 def served_on(

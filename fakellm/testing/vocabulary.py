@@ -22,8 +22,10 @@ _MEANT = {
     "called": "fakellm.assert_called()",
     "assert_called_once": "fakellm.assert_called(times=1)",
     "assert_called_times": "fakellm.assert_called(times=…)",
+    "delay": "fakellm.on().timing(first=1)",
+    **{name: f"fakellm.on().{name}(…)" for name in ("call_tool", "fault", "stream", "timing", "then", "after")},
 }
-"""What mocks call what a handle has."""
+"""What mocks call what a handle has, and methods of what `on` returns."""
 
 
 class Vocabulary:

@@ -144,7 +144,11 @@ ANY: dict[str, Options] = {
     ),
     "padding": (*(Variation(padding=count) for count in (1, 3, 50)), *_padding(delta={"content": ""}), *_padding()),
     "padding: no_choices": _padding(choices=False),
-    "padding: null_choices": (*_padding(choices="null"), *_padding(choices="absent")),
+    "padding: null_choices": (
+        *_padding(choices="null"),
+        *_padding(choices="absent"),
+        Variation(padding=(Padding(before="end", choices=False),)),
+    ),
     "padding: null_delta": _padding(chunk={"choices": [{"index": 0, "delta": None, "finish_reason": None}]}),
     "padding: no_delta": _padding(chunk={"choices": [{"index": 0, "finish_reason": None}]}),
     "role": tuple(Variation(role=role) for role in ("alone", "first", "call")),

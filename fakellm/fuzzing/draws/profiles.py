@@ -107,9 +107,24 @@ class Profile(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def _family_of(step: str) -> str:
-    """The nearest family of a step: for `role: every` that name, not `role`. If none has its name, one with it."""
+    """The family of a step: the one with its name, the one with a form that takes it alone, the nearest (for `role:
+    every` that name, not `role`), or one with a form that takes it among others."""
+    if step in ALL_FAMILIES or step in (alone := _taken_alone()):
+        return step if step in ALL_FAMILIES else alone[step]
     nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
     return nearest or next((family for family, forms in options(WHOLE).items() if _takes_step(forms, step)), "")
+
+
+@lru_cache(maxsize=1)
+def _taken_alone() -> dict[str, str]:
+    """The family of each step that a form takes alone."""
+    taken: dict[str, str] = {}
+    for family, forms in options(WHOLE).items():
+        for form in forms:
+            found = tiers.steps(form)
+            if len(found) == 1:
+                taken.setdefault(found[0].name, family)
+    return taken
 
 
 def _takes_step(forms: Iterable[Variation], step: str) -> bool:

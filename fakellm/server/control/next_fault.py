@@ -51,15 +51,20 @@ class NextFault:
     def applied(self, content: Engine, reply: Callable[[Engine], Response | Work]) -> Response | Work:
         """The outcome of the next request, which is one less that is left unless it is refused. `content`: what the
         session serves now; `reply`: what an engine replies to the request."""
-        if content is not self._content:
-            self._compile(content)
+        engine = self.engine(content)
         self.left -= 1
         try:
-            outcome = reply(self._engine)
+            outcome = reply(engine)
         except BaseException:
             self._put_back()
             raise
         return changed(outcome, self._counted, partial(self._ended, outcome))
+
+    def engine(self, content: Engine) -> Engine:
+        """The engine that has the fault, for what the session serves now."""
+        if content is not self._content:
+            self._compile(content)
+        return self._engine
 
     def is_of(self, session: Session[Engine] | None) -> bool:
         """Whether it is for this session, and not for one that had the same name."""
@@ -105,7 +110,7 @@ def _faulty(rule: Rule, fault: Fault) -> Rule:
 
 def put_fault(app: App, request: HttpRequest) -> Work:
     """Sets the fault of the next requests, in place of one that is left. A thread compiles the rules that have it."""
-    name, requested = request.target.session, _read(request.body)
+    name, requested = request.target.session, read_fault(request.body)
 
     async def run() -> None:
         while True:
@@ -137,7 +142,8 @@ def end_fault(app: App, request: HttpRequest) -> Response:
     return shown_fault(app, request)
 
 
-def _read(body: bytes) -> RequestedFault:
+def read_fault(body: bytes) -> RequestedFault:
+    """The fault in the body of a request. Raises RequestError."""
     try:
         value: Any = msgspec.json.decode(body)
     except (ValueError, RecursionError):

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.validation import shortened
@@ -21,6 +23,7 @@ from fakellm.engine.state import AttemptCount
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response
 from fakellm.server.control.parameters import whole_number
+from fakellm.server.control.unused_rules import IdleFault, idle_faults
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
@@ -99,13 +102,14 @@ def add_rules(app: App, request: HttpRequest) -> Work:
 
 
 def scripts(app: App, request: HttpRequest) -> Response | Work:
-    """The scripts of the session: how many requests came to each, and how many its replies are for."""
+    """The scripts of the session: how many requests came to each, and how many its replies are for; and the rules whose
+    faults broke nothing."""
     session = app.session(request.target.session)
     ruleset = session.content.ruleset
     numbers = [number for number, rule in enumerate(ruleset.rules) if rule.script]
     counts = [session.counted(*ruleset.count(number, "")) for number in numbers]
     known = [each for each in counts if isinstance(each, AttemptCount)]
-    shown = partial(_shown_scripts, ruleset, numbers)
+    shown = partial(_shown_scripts, ruleset, numbers, idle_faults(session.journal))
     if len(known) == len(counts):
         return shown(known)
 
@@ -115,14 +119,16 @@ def scripts(app: App, request: HttpRequest) -> Response | Work:
     return Work(run, lambda result: shown(result()))
 
 
-def _shown_scripts(ruleset: Ruleset, numbers: Sequence[int], counts: Sequence[AttemptCount]) -> Response:
+def _shown_scripts(
+    ruleset: Ruleset, numbers: Sequence[int], idle: Sequence[IdleFault], counts: Sequence[AttemptCount]
+) -> Response:
     found: list[dict[str, Any]] = []
     for number, (requests, forgotten) in zip(numbers, counts, strict=True):
         script = ruleset.script(number)
         replies = min(script.length(stream) for stream in (False, True))
         name = ruleset.rules[number].name
         found.append({"rule": name, "requests": requests, "replies": replies, "forgotten": forgotten})
-    return json_response({"scripts": found})
+    return json_response({"scripts": found, "faults": msgspec.to_builtins(idle)})
 
 
 def load_scenario(app: App, request: HttpRequest) -> Work:

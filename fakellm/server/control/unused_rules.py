@@ -1,11 +1,12 @@
-"""Finds the rules of a session that have answered no request, and why: what comes nearest, or which rule came first.
+"""Finds the rules of a session that have answered no request, and why: what comes nearest, or which rule came first;
+and those whose faults broke nothing.
 
 Knows no handler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -52,7 +53,7 @@ def unused_rules(rules: Sequence[tuple[str, When | None]], journal: Journal, par
             comparing = [each.matches for each in explained if each.matches]
             await search(list(journal), parse, compare, comparing)
         found = [each.found() for each in explained] + [Unused(name) for name, _ in unused[_EXPLAINED:]]
-        return [msgspec.json.encode({"unused": found}), b"\n"]
+        return [msgspec.json.encode({"unused": found, "faults": idle_faults(journal)}), b"\n"]
 
     return Work(run, as_json)
 
@@ -73,3 +74,25 @@ class _Explained:
         if self._first:
             return Unused(self._name, self._first.number, self._first.rule)
         return Unused(self._name, nearest=self.matches.nearest if self.matches else None)
+
+
+class IdleFault(Struct, frozen=True):
+    """A rule whose fault broke nothing; `request`: the number of the first request that should have had it."""
+
+    rule: str
+    request: int
+    reason: str
+
+
+def idle_faults(entries: Iterable[Entry]) -> list[IdleFault]:
+    """A rule is left out if a fault of it has broken a reply."""
+    idle: dict[str, IdleFault] = {}
+    effective: set[str] = set()
+    for entry in entries:
+        if entry.rule is None:
+            continue
+        if any(key.startswith("fault") for key in entry.without_effect):
+            idle.setdefault(entry.rule, IdleFault(entry.rule, entry.number, entry.explanation or ""))
+        elif entry.fault:
+            effective.add(entry.rule)
+    return [each for rule, each in idle.items() if rule not in effective]

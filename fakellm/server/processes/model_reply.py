@@ -157,7 +157,7 @@ def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Res
                 raise
         return outcome
 
-    return _making_response(run)
+    return making_response(run)
 
 
 def responding(run: Callable[[], Awaitable[Answered]]) -> Work:
@@ -168,10 +168,10 @@ def responding(run: Callable[[], Awaitable[Answered]]) -> Work:
         assert answer.response
         return answer.response
 
-    return _making_response(made)
+    return making_response(made)
 
 
-def _making_response(run: Callable[[], Awaitable[Response]]) -> Work:
+def making_response(run: Callable[[], Awaitable[Response]]) -> Work:
     """The work of making a response. If that is made but never sent, what it holds of quotas is given back."""
     response: Response | None = None
 

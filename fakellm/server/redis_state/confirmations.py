@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+NOT_CONFIRMED = (
+    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
+    "as before for a while."
+)
+
 
 class Confirmations:
     """The changes of this server that others are to confirm."""

@@ -36,6 +36,7 @@ class SentRequest(Struct, frozen=True, array_like=True):
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     valid: bool
+    advanced: float
 
 
 class EntryState(Struct, frozen=True, array_like=True):
@@ -75,8 +76,8 @@ class _Sent(Struct, frozen=True, array_like=True):
 def encoded_request(entry: Entry, kept: Kept) -> bytes:
     """The request of an entry."""
     headers = tuple((_encoded(name), _encoded(value)) for name, value in kept.headers.items())
-    sent = SentRequest(entry.method, entry.path, entry.api, _encoded(kept.path), headers, kept.body, kept.valid)
-    return _packed(sent)
+    sent = entry.method, entry.path, entry.api, _encoded(kept.path), headers, kept.body, kept.valid, entry.advanced
+    return _packed(SentRequest(*sent))
 
 
 def decoded_request(data: bytes) -> Entry:
@@ -84,7 +85,7 @@ def decoded_request(data: bytes) -> Entry:
     sent = _unpacked(data, SentRequest)
     headers = CIMultiDict((_decoded(name), _decoded(value)) for name, value in sent.headers)
     kept = Kept(sent.body, _decoded(sent.sent_path), headers, valid=sent.valid)
-    return Entry(sent.method, sent.path, kept, api=sent.api)
+    return Entry(sent.method, sent.path, kept, api=sent.api, advanced=sent.advanced)
 
 
 def encoded_state(entry: Entry, clock: float, pending: bool) -> bytes:

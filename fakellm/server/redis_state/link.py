@@ -80,7 +80,8 @@ class RedisLink:
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Disconnects."""
+        """Disconnects. Later calls are refused."""
+        self.up = False
         tasks = [task for task in (self._keeping, self._receiving) if task]
         for task in tasks:
             task.cancel()
@@ -187,3 +188,11 @@ def _shown(error: BaseException) -> str:
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+async def repeated(seconds: float, run: Callable[[], Awaitable[None]]) -> None:
+    """Calls `run` again and again; what it raises if Redis cannot be reached is ignored."""
+    while True:
+        await asyncio.sleep(seconds)
+        with suppress(RequestError):  # Redis cannot be reached now
+            await run()

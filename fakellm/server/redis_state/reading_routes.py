@@ -17,7 +17,7 @@ from fakellm.server.redis_state.redis_state import RedisState
 
 _ALL = "/_fakellm/sessions"
 _JOURNAL = "/_fakellm/journal"
-_ONE = frozenset((_ALL, _JOURNAL, "/_fakellm/unused", *REQUESTS, *RULES))
+_ONE = frozenset((_ALL, _JOURNAL, "/_fakellm/unused", "/_fakellm/scripts", *REQUESTS, *RULES))
 _PREVIEW = "/_fakellm/preview"
 
 
@@ -30,9 +30,9 @@ def reading(copies: RedisState, request: HttpRequest) -> Callable[[Callable[[], 
     name = target.session
 
     async def run(outcome: Callable[[], Outcome]) -> Response:
-        await (copies.read_all() if target.operation == _ALL else copies.journals.read(name))
         following: AbstractContextManager[None] = copies.journals.following(name) if waits else nullcontext()
-        with following:
+        with following:  # from here on, nothing that is announced is missed
+            await (copies.read_all() if target.operation == _ALL else copies.journals.read(name))
             found = outcome()
             if isinstance(found, Work):
                 found = found.then(await offload(found.run))
@@ -50,8 +50,8 @@ class SharedFeed:
         self._feed = feed
 
     async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
-        await self._copies.read_all()
         with self._copies.journals.following(None):
+            await self._copies.read_all()
             return await self._feed.serve(client, watch)
 
     def close(self) -> None:

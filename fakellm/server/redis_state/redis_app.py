@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError, ScenarioError
@@ -16,17 +17,19 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Pace, Response, Work
 from fakellm.engine.state import Limits
+from fakellm.faults import Fault
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response, settled
-from fakellm.server.control.next_fault import end_fault, shown_fault
+from fakellm.server.control.next_fault import RequestedFault, read_fault, shown_fault
 from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
 from fakellm.server.redis_state.link import UNAVAILABLE
 from fakellm.server.redis_state.reading_routes import reading
-from fakellm.server.redis_state.redis_session import RedisSession
-from fakellm.server.redis_state.redis_state import OwnScenario, RedisState
+from fakellm.server.redis_state.redis_session import OwnScenario, RedisSession
+from fakellm.server.redis_state.redis_state import RedisState
+from fakellm.server.redis_state.shared_fault import SharedFault
 from fakellm.server.scenario_app import ROUTES, App
 from fakellm.server.workers.reports import ReportedChanges
 
@@ -47,7 +50,7 @@ class RedisApp(App):
     ) -> None:
         self.copies = RedisState(url, limits, real_time)
         super().__init__(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, state=self.copies)
-        self.copies.engine = self._served
+        self.copies.engine, self.copies.fault = self._served, self._faulty
         self.changes = ReportedChanges(self.copies.journals.reports)
         self.copies.journals.changed = self.changes.notify
         self.copies.journals.settled = partial(settled, self)
@@ -56,7 +59,7 @@ class RedisApp(App):
             "/_fakellm/reset": {"POST": _reset},
             "/_fakellm/scenario": {"PUT": _load_scenario, "GET": shown_scenario},
             "/_fakellm/speed": {**ROUTES["/_fakellm/speed"], "PUT": _set_speed},
-            "/_fakellm/fault": {"GET": shown_fault, "PUT": _put_fault, "DELETE": end_fault},
+            "/_fakellm/fault": {"GET": _shown_fault, "PUT": _put_fault, "DELETE": _end_fault},
         }
 
     def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
@@ -94,6 +97,21 @@ class RedisApp(App):
             message = f"Redis has a scenario that this version of fakellm cannot serve: {error}"
             raise RequestError(503, message, "invalid_scenario") from None
         return engine
+
+    async def _faulty(self, session: RedisSession, fault: str | None, number: str | None, left: str | None) -> None:
+        """Takes over what Redis has of a fault for the next requests. A thread compiles the rules that have it."""
+        name = session.name
+        now, found = self.session(name), self.next_faults.get(name)
+        if fault is None or number is None or left is None:
+            self.next_faults.pop(name, None)
+            return
+        if not isinstance(found, SharedFault) or found.number != number or not found.is_of(now):
+            requested = RequestedFault(msgspec.json.decode(fault, type=Fault))
+            count, spread = partial(self.copies.count_fault, name, number), partial(self.copies.spread, name)
+            make = partial(SharedFault, now, now.content, requested, number, count, spread)
+            found = (await in_thread(make))()
+            self.next_faults = {**self.next_faults, name: found}
+        found.left = int(left)
 
     def _compiled(self, own: OwnScenario) -> Engine:
         with paused():
@@ -145,9 +163,32 @@ def _set_speed(app: RedisApp, request: HttpRequest) -> Work:
     return Work(partial(app.copies.set_speed, speed), then)
 
 
-def _put_fault(app: RedisApp, request: HttpRequest) -> NoReturn:
-    message = (
-        "Servers with --state do not share a fault for the next requests. Give the fault to a rule instead: its "
-        "'times' and 'after' count the requests to all servers."
-    )
-    raise RequestError(501, message, "not_shared")
+def _put_fault(app: RedisApp, request: HttpRequest) -> Work:
+    """Sets the fault of the next requests to all servers."""
+    requested = read_fault(request.body)
+    fault = msgspec.json.encode(requested.fault).decode()
+    return _changed_fault(app, request, fault, requested.requests)
+
+
+def _end_fault(app: RedisApp, request: HttpRequest) -> Work:
+    """Ends the fault of the next requests to all servers."""
+    return _changed_fault(app, request)
+
+
+def _changed_fault(app: RedisApp, request: HttpRequest, *fault: Any) -> Work:
+    session = app.session(request.target.session)
+    assert isinstance(session, RedisSession)
+    return _fault_after(app, request, partial(app.copies.set_fault, session, *fault))
+
+
+def _shown_fault(app: RedisApp, request: HttpRequest) -> Work:
+    """The fault that is left, and for how many requests to all servers."""
+    return _fault_after(app, request, partial(app.copies.read_again, request.target.session))
+
+
+def _fault_after(app: RedisApp, request: HttpRequest, run: Callable[[], Awaitable[None]]) -> Work:
+    def then(result: Callable[[], Any]) -> Response:
+        result()
+        return shown_fault(app, request)
+
+    return Work(run, then)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import Admission, AttemptCount, Attempted, Demands, MemorySession
 from fakellm.quotas.quota import Demand
@@ -14,6 +16,19 @@ from fakellm.server.redis_state.shared_journal import SharedJournal
 
 if TYPE_CHECKING:
     from fakellm.server.redis_state.redis_state import RedisState
+
+
+class OwnScenario(Struct, frozen=True):
+    """A scenario that a session gets, as JSON. `first`: see `Ruleset`."""
+
+    text: str
+    strict: bool
+    first: int
+
+    @property
+    def values(self) -> tuple[str, int, int]:
+        """The arguments of a script."""
+        return self.text, int(self.strict), self.first
 
 
 class RedisSession(MemorySession[Engine]):

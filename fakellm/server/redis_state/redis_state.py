@@ -14,19 +14,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Attempted, Limits, MemorySession, MemoryState
-from fakellm.server.redis_state.confirmations import Confirmations
+from fakellm.server.redis_state.confirmations import NOT_CONFIRMED, Confirmations
 from fakellm.server.redis_state.journals import Journals
-from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.link import RedisLink, repeated
 from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
 from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, busy, give_back, keys
-from fakellm.server.redis_state.redis_session import RedisSession
+from fakellm.server.redis_state.redis_session import OwnScenario, RedisSession
 from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, PACE, RENEW, REPLACE
 from fakellm.server.redis_state.servers import Servers
+from fakellm.server.redis_state.shared_fault import COUNT_FAULT, SET_FAULT
 from fakellm.server.redis_state.shared_journal import SharedJournal
 
 SESSION_SECONDS = 86_400
@@ -36,28 +35,10 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
 
-NOT_CONFIRMED = (
-    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
-    "as before for a while."
-)
-
 T = TypeVar("T")
 
 _SPEED = "fakellm:speed"
 _SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
-
-
-class OwnScenario(Struct, frozen=True):
-    """A scenario that a session gets, as JSON. `first`: see `Ruleset`."""
-
-    text: str
-    strict: bool
-    first: int
-
-    @property
-    def values(self) -> tuple[str, int, int]:
-        """The arguments of a script."""
-        return self.text, int(self.strict), self.first
 
 
 class RedisState(MemoryState[Engine]):
@@ -65,8 +46,8 @@ class RedisState(MemoryState[Engine]):
     ValueError if that is not a URL of Redis.
 
     real_time: whether the time of quotas passes by itself. engine: the engine of a session with its own scenario, or
-    without. replace: calls what may replace sessions. pace: called when the speed of all servers changes. The last
-    three are set before it starts.
+    without. replace: calls what may replace sessions. pace: called when the speed of all servers changes. fault:
+    called with what a copy has of a fault for the next requests. The last four are set before it starts.
     """
 
     kind = RedisSession
@@ -84,6 +65,7 @@ class RedisState(MemoryState[Engine]):
         self._taking: set[asyncio.Task[Attempted]] = set()
         self._renewing: list[asyncio.Task[None]] = []
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
+        self.fault: Callable[[RedisSession, str | None, str | None, str | None], Awaitable[None]]
         self.replace: Callable[[Callable[[], None]], None]
         self.pace: Callable[[float], object]
 
@@ -91,8 +73,8 @@ class RedisState(MemoryState[Engine]):
         """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
         await self._link.start()
         self._renewing = [
-            asyncio.create_task(_repeated(RENEW_SECONDS, self.renew)),
-            asyncio.create_task(_repeated(LEASE_SECONDS / 3, self.quotas.holdings.renew)),
+            asyncio.create_task(repeated(RENEW_SECONDS, self.renew)),
+            asyncio.create_task(repeated(LEASE_SECONDS / 3, self.quotas.holdings.renew)),
         ]
 
     async def stop(self) -> None:
@@ -188,7 +170,28 @@ class RedisState(MemoryState[Engine]):
 
     async def advance(self, session: RedisSession, milliseconds: int) -> int:
         """Lets time pass for the quotas of a session; returns how much has in all. Raises RequestError."""
-        return await self._in(session, lambda now: self.quotas.advance(now.name, now.serial, milliseconds))
+        passed = await self._in(session, lambda now: self.quotas.advance(now.name, now.serial, milliseconds))
+        await self.spread(session.name)
+        return passed
+
+    async def set_fault(self, session: RedisSession, *fault: Any) -> None:
+        """Sets a fault for the next requests; without its JSON and how many they are, ends it. Raises RequestError."""
+        values = (self._servers.number(), *fault) if fault else ()
+
+        def run(now: RedisSession) -> Awaitable[Any]:
+            return self._link.call(SET_FAULT, keys(now.name)[:1], SESSION_SECONDS, now.serial, *values)
+
+        await self._in(session, run)
+        await self.spread(session.name)
+
+    async def count_fault(self, name: str, number: str, change: int) -> int:
+        """Adds to the requests that a fault is left for; returns how many these are, or -1. Raises RequestError."""
+        left: int = await self._link.call(COUNT_FAULT, keys(name)[:1], number, change)
+        return left
+
+    async def spread(self, name: str) -> None:
+        """Has all servers bring their copies of a session up to date. Raises RequestError."""
+        await self._servers.ask("change", name)
 
     async def _in(self, session: RedisSession, run: Callable[[RedisSession], Awaitable[T | None]]) -> T:
         """What a call returns in a session. If that is None, Redis has another session of this name, of which this
@@ -214,7 +217,7 @@ class RedisState(MemoryState[Engine]):
     async def _copy(self, name: str, run: Callable[..., Awaitable[Any]]) -> RedisSession:
         """Reads a session of Redis, and copies it unless the copy is up to date."""
         values = await run(OPEN, [*keys(name)[:1], _SERIALS], SESSION_SECONDS)
-        serial, version, text, strict, first = values
+        serial, version, text, strict, first, advanced, *fault = values
         session = self.find(name)
         if not isinstance(session, RedisSession) or (session.serial, session.version) != (serial, version):
             scenario = None if text is None else OwnScenario(text, strict == "1", int(first))
@@ -223,6 +226,8 @@ class RedisState(MemoryState[Engine]):
             session = self.find(name)
             assert isinstance(session, RedisSession)
             session.version = version
+        session.journal.advanced = int(advanced or 0) / 1_000
+        await self.fault(session, *fault)
         return session
 
     def _adopt(self, name: str, engine: Engine, own: bool, serial: str) -> None:
@@ -290,10 +295,3 @@ class RedisState(MemoryState[Engine]):
                 if self.find(name) is not None:
                     await self._copy(name, self._link.call)
             await self._servers.answer(number)
-
-
-async def _repeated(seconds: float, run: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        with suppress(RequestError):  # Redis cannot be reached now
-            await run()

@@ -25,7 +25,8 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
     redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-return redis.call('HMGET', KEYS[1], 'serial', 'version', 'scenario', 'strict', 'first')
+return redis.call('HMGET', KEYS[1], 'serial', 'version', 'scenario', 'strict', 'first', 'advanced',
+    'fault', 'fault_number', 'fault_left')
 """
 )
 """Keys: a session, the counter of serials. Arguments: the seconds that it stays. Returns the session, a new one if

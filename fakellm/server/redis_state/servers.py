@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socket
 from collections.abc import Collection
 from contextlib import suppress
@@ -83,10 +84,10 @@ class Servers:
         """A number for a message, which no other has."""
         return f"{self.name}:{next(self._numbers)}"
 
-    async def join(self, name: str) -> None:
-        """Must be called whenever this server has connected. `name`: which no other has, if it has none yet. Raises
-        what the package redis raises."""
-        self.name = self.name or name
+    async def join(self, number: str) -> None:
+        """Must be called whenever this server has connected. `number`: which no other has, if it has no name yet.
+        Raises what the package redis raises."""
+        self.name = self.name or f"{socket.gethostname()}:{os.getpid()}:{number}"
         values = _CLOCK_SECONDS, machine() or self.name, repr(await self._measured()), _WRONG_SECONDS
         self.clock = float(await self._link.run(ENTER, ["fakellm:clocks"], *values))
         await self._link.listen(f"{self.pattern[:-1]}{self.name}")

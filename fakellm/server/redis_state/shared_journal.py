@@ -64,6 +64,7 @@ class SharedJournal(Journal):
         """Their states, if their replies are still to come."""
 
     def add(self, entry: Entry) -> None:
+        entry.advanced = self.advanced
         self._reports.add(self.session, entry)
 
     def remeasure(self, entry: Entry) -> None:
@@ -119,7 +120,9 @@ class SharedJournal(Journal):
         if item.request is None:
             super().remeasure(entry)
         else:
+            advanced = entry.advanced
             super().add(entry)
+            entry.advanced = advanced  # more time may have passed until now
         if entry.under_way:
             self._under_way[entry.number] = item.server, entry
         else:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 
 from fakellm.base.errors import ServerError
-from fakellm.server.listener import url_of
+from fakellm.server.connections.listening import url_of
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.requests.log import quieten
 from fakellm.server.workers.owner import Owner

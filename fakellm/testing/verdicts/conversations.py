@@ -107,14 +107,14 @@ def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[Clien
             )
             yield ClientFinding("unanswered-call", text, (each.number, attempt.number))
     of_replies = {call.id for each in before for call in each.reply.calls}
-    names = [
+    others = [
         f"{call.name} ({call.id})"
         for message in request.messages[:-1]
         for call in message.calls
         if call.id and call.id not in results | of_replies
     ]
-    if names and not _is_continued(request.body):
-        text = f"request {attempt.number} has the call {', '.join(names)} in its conversation, and no result for it"
+    if others and not _is_continued(request.body):
+        text = f"request {attempt.number} has the call {', '.join(others)} in its conversation, and no result for it"
         yield ClientFinding("unanswered-call", text, (attempt.number,))
 
 

@@ -24,7 +24,9 @@ _CHOICES = ("function", "allowed_tools", "custom")
 
 def response_format(chat: Chat) -> tuple[str, ...]:
     """The type of the requested format, by default `text`, and the name of its schema if it has one."""
-    requested = chat.response_format or {"type": "text"}
+    requested = chat.response_format
+    if not requested:
+        return ("text",)
     outer = requested.get("json_schema")
     names = (requested.get("type"), isinstance(outer, dict) and outer.get("name"))
     return tuple(str(name) for name in names if name)
@@ -35,7 +37,9 @@ def json_output(chat: Chat) -> JsonOutput | None:
 
     https://platform.openai.com/docs/guides/structured-outputs
     """
-    requested = chat.response_format or {"type": "text"}
+    requested = chat.response_format
+    if not requested:
+        return None
     kind = requested.get("type")
     if kind not in _FORMATS:
         raise unsupported_value("response_format.type", kind, _FORMATS)

@@ -7,6 +7,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from fakellm.apis.chat.requests import chat_body, parameters
@@ -32,12 +33,12 @@ def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
 def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str], api: str = "chat") -> Request:
     """The request of a typed body. `body` is the JSON that was sent, to this route or to another."""
     options = chat.stream_options or StreamOptions()
-    offered = tuple(_offered(chat))
+    offered = tuple(_offered(chat)) if chat.tools or chat.functions else ()
     refusals: list[RequestError] = []
 
-    def usable(read: Callable[[], T], default: T) -> T:
+    def usable(read: Callable[[Chat], T], default: T) -> T:
         try:
-            return read()
+            return read(chat)
         except RequestError as error:
             refusals.append(error)
             return default
@@ -54,14 +55,14 @@ def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str], api: s
         wants_obfuscation=bool(options.include_obfuscation),
         choices=chat.n or 1,
         response_format=parameters.response_format(chat),
-        output=usable(lambda: parameters.json_output(chat), None),
-        max_tokens=usable(lambda: parameters.max_tokens(chat), None),
-        top_logprobs=usable(lambda: parameters.top_logprobs(chat), None),
+        output=usable(parameters.json_output, None),
+        max_tokens=usable(parameters.max_tokens, None),
+        top_logprobs=usable(parameters.top_logprobs, None),
         stop=(chat.stop,) if isinstance(chat.stop, str) else chat.stop or (),
         effort=chat.reasoning_effort,
         offered=offered,
         tool_choice=parameters.tool_choice(chat),
-        allowed_calls=usable(lambda: parameters.allowed_calls(chat, offered), AllowedCalls()),
+        allowed_calls=usable(partial(parameters.allowed_calls, offered=offered), AllowedCalls()),
         legacy_functions=bool(chat.functions and not chat.tools),
         unusable=refusals[0] if refusals else None,
     )

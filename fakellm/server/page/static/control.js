@@ -15,17 +15,20 @@ const FAULTS = {
   "An error after three frames": { kind: "error", frame: 3 },
 };
 
+const FAULTS_OF_NEXT = "Fault for the next requests";
+
 /** The view that controls one session, and what all share. `onSession` is called with the session to control. */
 export async function controlElement(session, onSession) {
-  const [{ sessions }, speed, fault] = await Promise.all([json("GET", "sessions"), json("GET", "speed"), json("GET", "fault", { session }).catch(() => null)]);
+  const [{ sessions }, speed, fault] = await Promise.all([json("GET", "sessions"), json("GET", "speed"), json("GET", "fault", { session }).catch((refusal) => refusal)]);
+  const rules = fault.status !== 404; // recordings have neither rules nor faults
   return h(
     "div",
     { class: "control" },
     h("h2", {}, "Control"),
     OWN_SESSION === null && sessionsElement(sessions, session, onSession),
-    fault && rulesElement(session), // a replay and the recorder have neither
+    rules && rulesElement(session),
     stepElement(session),
-    fault && faultElement(session, fault),
+    rules && (fault.status ? group(FAULTS_OF_NEXT, h("p", { class: "note" }, fault.message)) : faultElement(session, fault)),
     speedElement(speed.speed),
   );
 }
@@ -124,7 +127,7 @@ function faultElement(session, { fault, requests }) {
   };
   show(act.result, h("p", {}, left({ fault, requests })));
   return group(
-    "Fault for the next requests",
+    FAULTS_OF_NEXT,
     h("p", { class: "fields" }, choice, value, h("label", {}, "Requests ", requested)),
     h("p", { class: "buttons" }, button("Set the fault", () => act(set)), button("End it", () => act(async () => left(await json("DELETE", "fault", { session }))))),
     act.result,

@@ -15,6 +15,12 @@ import { Wire } from "./wire.js";
 /** The tabs of a request, by the names that its address has. */
 export const TABS = { conversation: "Conversation", wire: "Wire", why: "Why", raw: "Raw", rule: "Make a rule" };
 
+/** Leaves out the tabs about rules. */
+export function withoutRules() {
+  delete TABS.why;
+  delete TABS.rule;
+}
+
 /** The view of a request. `update` takes its summary whenever that has changed; `select` shows another tab. */
 export class Detail {
   constructor(summary, { onTab }) {

@@ -3,10 +3,11 @@
 import { button, byId, h, show } from "./dom.js";
 import { sendToken } from "./server.js";
 
-const KEYS = [
+/** The keys; `tabs`: the names of the views of a request. */
+const keys = (tabs) => [
   ["↓ ↑ or j k", "next and previous request"],
-  ["1 to 5", "Conversation, Wire, Why, Raw, Make a rule"],
-  ["r", "make a rule of the request"],
+  [`1 to ${tabs.length}`, tabs.join(", ")],
+  ...(tabs.includes("Make a rule") ? [["r", "make a rule of the request"]] : []),
   ["n", "release the next frame of the request"],
   ["N", "release all its frames"],
   ["/", "search"],
@@ -24,12 +25,12 @@ export function keysAct() {
   return localStorage.getItem(STORED) !== "off";
 }
 
-/** Shows which keys do what. */
-export function showKeys() {
+/** Shows which keys do what. `tabs`: the names of the views of a request. */
+export function showKeys(tabs) {
   const act = h("input", { type: "checkbox", checked: keysAct(), onchange: () => localStorage.setItem(STORED, act.checked ? "on" : "off") });
   open(
     "Keys",
-    h("table", { class: "keys" }, h("tbody", {}, KEYS.map(([key, what]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what))))),
+    h("table", { class: "keys" }, h("tbody", {}, keys(tabs).map(([key, what]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, key)), h("td", {}, what))))),
     h("p", {}, h("label", {}, act, " Single keys act")),
     h("p", { class: "buttons" }, button("Close", () => byId("dialog").close(), { autofocus: true })),
   );

@@ -2,14 +2,14 @@
 
 import { Announcer } from "./announcer.js";
 import { controlElement } from "./control.js";
-import { Detail, TABS } from "./detail.js";
+import { Detail, TABS, withoutRules } from "./detail.js";
 import { askForToken, keysAct, showKeys } from "./dialogs.js";
 import { byId, count, h, show } from "./dom.js";
 import { Entries, keyOf } from "./entries.js";
 import { follow } from "./events.js";
 import { List } from "./list.js";
 import { HEIGHT, showRow } from "./row.js";
-import { OWN_SESSION, baseUrl, onTokenNeeded } from "./server.js";
+import { OWN_SESSION, baseUrl, hasRules, onTokenNeeded } from "./server.js";
 
 const entries = new Entries();
 const sessions = new Set();
@@ -88,8 +88,8 @@ function showNothing() {
       "div",
       { class: "empty" },
       h("h2", {}, "What does my app send, and why did it get that answer?"),
-      h("p", {}, "Point your SDK to ", h("code", {}, baseUrl()), " and select a request: its conversation, its frames on the wire, and how it compares with each rule."),
-      h("p", {}, "“Make a rule” turns a request that no rule matches into a rule. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
+      h("p", {}, "Point your SDK to ", h("code", {}, baseUrl()), " and select a request: its conversation, its frames on the wire", TABS.why && ", and how it compares with each rule", "."),
+      TABS.rule && h("p", {}, "“Make a rule” turns a request that no rule matches into a rule. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
     ),
   );
 }
@@ -165,14 +165,14 @@ function togglePause() {
 const ACTIONS = {
   j: () => list.move(1),
   k: () => list.move(-1),
-  r: () => detail && go(detail.summary, "rule"),
+  r: () => TABS.rule && detail && go(detail.summary, "rule"),
   n: () => detail?.step(1),
   N: () => detail?.step("all"),
   p: togglePause,
   e: () => list.toEnd(),
   c: () => (location.hash = "#/control"),
   "/": () => byId("search").focus(),
-  "?": showKeys,
+  "?": () => showKeys(Object.values(TABS)),
   Escape: () => (location.hash = "#/"),
 };
 
@@ -211,8 +211,9 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names what is shown
   byId("detail").focus();
 });
-byId("keys").addEventListener("click", showKeys);
+byId("keys").addEventListener("click", ACTIONS["?"]);
 addEventListener("keydown", onKey);
 addEventListener("hashchange", route);
+if (!(await hasRules())) withoutRules();
 follow(entries, { onChange: refresh, onState: showState, onRules: rulesChanged, onGone: (session) => sessions.delete(session), onClock: (now) => (clock = Date.now() - now * 1000) });
 route();

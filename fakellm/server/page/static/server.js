@@ -61,6 +61,11 @@ export async function json(method, route, options) {
   return (await call(method, route, options)).json();
 }
 
+/** Whether the server answers with rules: one that answers with recordings has none to compare, to make or to break. */
+export async function hasRules() {
+  return json("GET", "fault").then(() => true, (refusal) => refusal.status !== 404);
+}
+
 /** Exchanges the token for the cookie of the page. Throws a Refusal if it is not the server's. */
 export async function sendToken(token) {
   const headers = { Authorization: `Bearer ${token}` };
