@@ -12,9 +12,9 @@ from typing import Any, Never
 from fakellm import faults
 from fakellm.base.errors import ScenarioError
 from fakellm.faults.base import CountedBy
-from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.python_replies import ReplyValue
 from fakellm.scenarios.scenario import Rule, Scenario, Step
 from fakellm.testing.served_rules import RuleStart, ServedOn, served_on
