@@ -46,6 +46,27 @@ def parts(*given: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": list(given)}]}
 
 
+def called(*ids: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": each} for each in ids]}
+
+
+def result(name: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": name, "content": "5"}
+
+
+NO_CALL = messages(result("c1"))
+NO_CONTENT = {"messages": [USER, {"role": "user", "text": "Hi"}]}
+STRICT = ("openai", "openai-reasoning", "azure")
+ORPHAN = "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+UNKNOWN = "Invalid parameter: 'tool_call_id' of 'c9' not found in 'tool_calls' of previous message."
+UNANSWERED = (
+    "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
+    "The following tool_call_ids did not have response messages: "
+)
+NULL = "Invalid value for 'content': expected a string, got null."
+HOT = "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 99.0 instead."
+COLD = "Invalid 'presence_penalty': decimal below minimum value. Expected a value >= -2, but got -3 instead."
+
 NO_FUNCTION = {"tools": [{"type": "function"}]}
 NO_TYPE = {"tools": [{"function": ADD}]}
 NO_CALL_ID = messages({"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "content": "5"})
@@ -78,6 +99,17 @@ OPENAI_PARTS = "'text', 'image_url', 'input_audio', 'refusal', 'audio', and 'fil
             )
             for each in ("openai", "azure", "groq", "mistral")
         ),
+        *((each, NO_CALL, "messages.[1].role", None, ORPHAN) for each in STRICT),
+        ("openai", messages(called("c1"), result("c1"), USER, result("c1")), "messages.[4].role", None, ORPHAN),
+        ("openai", messages(called("c1"), result("c9")), "messages.[2].tool_call_id", None, UNKNOWN),
+        ("openai", messages(called("c1", "c2"), USER, result("c1")), "messages.[2].role", None, UNANSWERED + "c1, c2"),
+        ("openai", messages(called("c1", "c2"), result("c2"), USER), "messages.[3].role", None, UNANSWERED + "c1"),
+        ("openai", messages(called("c1", "c2"), result("c1")), "messages", None, UNANSWERED + "c2"),
+        *((each, NO_CONTENT, "messages.[1].content", None, NULL) for each in STRICT),
+        ("openai", messages({"role": "assistant", "content": None}), "messages.[1].content", None, NULL),
+        ("openai", messages(called("c1"), {**result("c1"), "content": None}), "messages.[2].content", None, NULL),
+        *((each, {"temperature": 99.0}, "temperature", "decimal_above_max_value", HOT) for each in STRICT),
+        ("openai", {"presence_penalty": -3}, "presence_penalty", "decimal_below_min_value", COLD),
         (
             "openai",
             messages({"role": "function", "content": "5"}),
@@ -164,6 +196,9 @@ def test_what_a_provider_refuses(dialect: str, fields: Any, param: str, code: st
         *((each, NO_CALL_ID) for each in ("vllm", "llamacpp", "ollama", "xai")),
         *((each, UNKNOWN_ROLE) for each in ("vllm", "llamacpp", "ollama")),
         *((each, IMAGE) for each in ("vllm", "openrouter")),
+        *((each, fields) for each in ("xai", "ollama") for fields in (NO_CALL, NO_CONTENT, {"temperature": 99.0})),
+        ("openai", messages(called("c1", "c2"), result("c2"), result("c1"), called("c3"), result("c3"), USER)),
+        ("openai", {"temperature": 2, "top_p": 0, "presence_penalty": -2, "frequency_penalty": None}),
         ("ollama", NO_FUNCTION),
         ("openai", CUSTOM),
         ("openai", DEVELOPER),

@@ -201,7 +201,10 @@ BAD: list[tuple[str, list[str]]] = [
             "a.yaml:2:18: rules[0].when.stream: expected boolean | null, got string 'maybe'; write true or false, without quotes"
         ],
     ),
-    ("rules:\n- when: {result: '5'}\n  reply: {}", ["a.yaml:2:18: rules[0].when.result: expected object, got string"]),
+    (
+        "rules:\n- when: {result: '5'}\n  reply: {}",
+        ['a.yaml:2:18: rules[0].when.result: expected object, got string; write {add: "5"}, by the name of the tool'],
+    ),
     (
         "rules:\n- when: {headers: {x-run: 5}}\n  reply: {}",
         [

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,10 +107,32 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
         (When(headers={"X-Run": "7"}), "headers.X-Run: expected '7', got None"),
         (When(api="completions"), "api: expected 'completions', got 'chat'"),
         (When(body={"metadata.run": 7}), "body.metadata.run: expected 7, got None"),
+        (
+            When(body={"messages.0.content": "Hello"}),
+            "body.messages.0.content: expected 'Hello', got None (an item of a list is written in brackets: "
+            "messages[0].content)",
+        ),
+        *(
+            (
+                msgspec.convert({field: text}, When),
+                f"{field}: expected {text!r}, got {shown} (a plain text; for a pattern, write {{regex: {regex!r}}}, "
+                f"in Python fakellm.Pattern(regex={regex!r}))",
+            )
+            for field, shown in (("user", "'Hello'"), ("message", "('Hello',)"))
+            for text, regex in (("^Hel", "^Hel"), ("H.llo", "H.llo"), ("/Hel.*/", "Hel"), ("*ello", ".*ello"))
+        ),
+        (When(user="Hello?!"), "user: expected 'Hello?!', got 'Hello'"),
+        (When(user="(Hello"), "user: expected '(Hello', got 'Hello'"),
     ],
 )
 def test_each_difference_names_the_expected_and_the_actual_value(when: When, told: str) -> None:
     assert [str(each) for each in difference(when, PLAIN)] == [told]
+
+
+def test_the_result_of_a_call_that_nobody_made() -> None:
+    messages = [{"role": "user", "content": "2 + 1"}, {"role": "tool", "tool_call_id": "c1", "content": "3"}]
+    (shown,) = difference(When(result={"add": "3"}), parse(chat(messages=messages)))
+    assert str(shown) == "result.add: expected '3', got None (the result 'c1' belongs to no call in the messages)"
 
 
 def test_the_start_of_a_model_lacks_its_star() -> None:

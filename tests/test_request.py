@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -237,3 +238,26 @@ def test_a_body_is_read_as_python_reads_json(value: str, indent: int | None) -> 
     text = json.dumps(sent, indent=indent)[:-1] + f', "extra": {value}, "model": "n"}}'
     body = understood(text.encode()).body
     assert repr(body) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (
+            lambda request: request.messages[-1].content,
+            "'Message' object has no attribute 'content'; did you mean .text?",
+        ),
+        (lambda request: request.messages[-1]["content"], "a Message is not a dict: write .text"),
+        (lambda request: request.messages[-1]["role"], "a Message is not a dict: write .role"),
+        (lambda request: request.mesages, "'Request' object has no attribute 'mesages'; did you mean 'messages'?"),
+        (lambda request: request.content, "'Request' object has no attribute 'content'; did you mean .user?"),
+        (
+            lambda request: request["messages"],
+            "a Request is not a dict: write .body['messages'] for a value of its JSON",
+        ),
+    ],
+)
+def test_what_the_function_of_a_reply_takes_a_request_for(read: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises((AttributeError, TypeError)) as error:
+        read(parse(chat()))
+    assert str(error.value) == message

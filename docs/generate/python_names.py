@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import cached_property
 from types import FunctionType
 from typing import Any, get_args
 
 import fakellm
 from docs.generate.markdown import NOTE, prose, table
+from fakellm.model.request import Message, PastCall, Request
 from fakellm.scenarios.builder import On
 from fakellm.testing.handle import Handle
 
@@ -33,8 +35,10 @@ GROUPS = {
     "Values of a completion": ("Completion", "Choice", "Text", "Refusal", "Thinking", "ToolCall", "Opaque", "Stop"),
 }
 """Every public name, in the order of the page."""
-METHODS = {"Handle": Handle, "on": On}
-"""The classes whose methods are listed too, by the name that leads to them."""
+METHODS = {"Handle": Handle, "on": On, "Request": Request}
+"""The classes whose methods and properties are listed too, by the name that leads to them."""
+PARTS = {"Request": (Message, PastCall)}
+"""The types of what is in a value, which nobody has to import."""
 
 
 def page() -> str:
@@ -48,13 +52,15 @@ def _entry(name: str) -> str:
     text = f"### {name}\n\n{_signature(name, value)}{_documentation(value)}\n"
     if name in METHODS:
         text += "\n" + _methods(METHODS[name])
+    for part in PARTS.get(name, ()):
+        text += f"\n#### {part.__name__}\n\n{_signature(part.__name__, part)}{_documentation(part)}\n"
     return text
 
 
 def _methods(kind: type) -> str:
     rows = []
     for name, value in _public(kind):
-        call = name if isinstance(value, property) else f"{name}{_parameters(value)}"
+        call = name if isinstance(value, (property, cached_property)) else f"{name}{_parameters(value)}"
         rows.append((f"`.{call}`", prose(_paragraph(value))))
     return table(("member", "what it does"), rows)
 
@@ -65,14 +71,15 @@ def _public(kind: type) -> Iterator[tuple[str, Any]]:
     for each in reversed(kind.__mro__[:-1]):
         found |= {name: value for name, value in vars(each).items() if name[0] != "_"}
     for name, value in found.items():
-        if isinstance(value, (FunctionType, property)):
+        if isinstance(value, (FunctionType, property, cached_property)):
             yield name, value
 
 
 def _signature(name: str, value: Any) -> str:
     if isinstance(value, type):
         if not issubclass(value, Exception) and hasattr(value, "__struct_fields__"):
-            return f"```text\nfakellm.{name}({', '.join(_fields(value))})\n```\n\n"
+            module = "fakellm." if hasattr(fakellm, name) else ""
+            return f"```text\n{module}{name}({', '.join(_fields(value))})\n```\n\n"
         return ""
     return f"```text\nfakellm.{name}{_parameters(value)}\n```\n\n"
 

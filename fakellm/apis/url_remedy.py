@@ -17,6 +17,9 @@ def remedy(path: str) -> str | None:
     if "/v1/v1/" in path and _known(once := path.replace("/v1/v1/", "/v1/", 1)):
         twice = "It has /v1 twice: your base URL ends in /v1 and your client adds it; remove it from the base URL"
         return f"{twice}. {_setting(once)}"
+    base, azures, rest = path.partition("/openai/")
+    if base and azures and target(azures + rest).known:
+        return f"Your azure_endpoint ends in {base}: it must be the address of the server alone, without {base}."
     for route in (*ROUTES, "/responses", "/messages"):
         base, found, rest = path.partition(route)
         whole = target(base + route)

@@ -39,6 +39,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(_INTERRUPTED)
+        except click.UsageError as error:
+            from fakellm.cli.beside.mistakes import explained  # not above: it is seldom needed
+
+            raise explained(error) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -159,6 +159,8 @@ def command(
         example = "timing: {first: 0.3, tokens_per_second: 40}"
         remedy = f"write {example!r} at the top of its file"
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
+    if port := next((each for each in map(str, scenarios) if each.isdigit() and not Path(each).exists()), None):
+        raise click.UsageError(f"{port}: no such file or directory; a port is an option: --port {port}")
     if edit and not scenarios:
         raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
     if edit and all(str(each).startswith("fakellm:") for each in scenarios):

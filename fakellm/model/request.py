@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.missing import missing
 
 
 class PastCall(Struct, frozen=True):
@@ -39,6 +40,19 @@ class Message(Struct, frozen=True):
     calls: tuple[PastCall, ...] = ()
     result_of: str | None = None
     name: str | None = None
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            raise missing("Message", name, self.__struct_fields__, _MEANT_OF_MESSAGE)
+
+        def __getitem__(self, key: object) -> object:
+            meant = _MEANT_OF_MESSAGE.get(key, f".{key}") if isinstance(key, str) else ".text"
+            raise TypeError(f"a Message is not a dict: write {meant}")
+
+
+_MEANT_OF_MESSAGE = {"content": ".text", "tool_calls": ".calls", "tool_call_id": ".result_of", "id": ".result_of"}
+"""What is meant by the keys that a message has in the JSON of an API."""
 
 
 class Tool(Struct, frozen=True):
@@ -132,6 +146,15 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
     response_format: tuple[str, ...] = ("text",)
     output: JsonOutput | None = None
     unusable: RequestError | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            known = [each for each in dir(type(self)) if each[0] != "_"]
+            raise missing("Request", name, known, {"json": ".body", "content": ".user", "text": ".user"})
+
+        def __getitem__(self, key: object) -> object:
+            raise TypeError(f"a Request is not a dict: write .body[{key!r}] for a value of its JSON")
 
     @cached_property
     def digest(self) -> str:

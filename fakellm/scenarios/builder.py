@@ -5,9 +5,7 @@ It knows no files and no server. Whatever accepts a scenario accepts these too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, Never, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, Self
 
 import msgspec
 from msgspec import Struct
@@ -16,32 +14,16 @@ from msgspec.structs import replace
 from fakellm import faults
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
-from fakellm.base.validation import shortened
+from fakellm.base.validation import FieldError, dotted, shortened
 from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base, CountedBy
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.python_replies import ReplyValue, call_with, check_fields, python_reply
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Step
 from fakellm.scenarios.written_values import check
 from fakellm.wire.timing import Timing
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def at_the_call(function: Callable[P, T]) -> Callable[P, T]:
-    """Raises what is wrong with the arguments of a call as if the call raised it: without the lines in between."""
-
-    @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        __tracebackhide__ = True  # of pytest
-        try:
-            return function(*args, **kwargs)
-        except (ScenarioError, ValueError) as error:
-            raise error.with_traceback(None) from None
-
-    return called
 
 
 @at_the_call
@@ -60,7 +42,10 @@ def checked_when(when: object, name: object, dialect: object, conditions: dict[s
     if when is not None and (conditions or not isinstance(when, When)):
         expected = "conditions by name, such as user='Hi', or one When alone"
         raise ScenarioError([f"on(…): expected {expected}, got {shortened(when)}"])
-    found = when if isinstance(when, When) else When(**conditions)
+    try:
+        found = when if isinstance(when, When) else When(**conditions)
+    except FieldError as error:
+        raise ScenarioError([f"on(…): {dotted(error.path)}: {error}"]) from None
     check(found, When, "on(…)")
     check({"name": name, "dialect": dialect}, _Names, "on(…)")
     return found
@@ -73,6 +58,7 @@ _MEANT = {
     "latency": "timing(first=1)",
     "sleep": "timing(first=1)",
     "error": "fail(status)",
+    "once": "script(…)",
     "raises": "fail(status)",
     "respond": "reply(…)",
     "return_value": "reply(…)",
@@ -159,6 +145,7 @@ class On(Struct, frozen=True):
         check_fields(Timing, fields, "on(…).timing")
         return self._with(timing=Timing(**fields))
 
+    @at_the_call
     def then(self) -> Self:
         """Starts the reply to the next attempt of the same request."""
         return self._changed(steps=(*self.steps, {}))
@@ -219,6 +206,9 @@ def _step(value: object, number: int) -> Step:
         step = value
     elif isinstance(value, Base):
         step = Step(Reply(), fault=value)  # type: ignore[arg-type] # all faults are members of the union
+    elif isinstance(value, int) and 400 <= value < 600:
+        remedy = f"write fakellm.faults.Status(status={value})"
+        raise ScenarioError([f"{name}: a status is not a reply, got {value}; {remedy}"])
     else:
         step = Step(python_reply(value, name, {}))
     check(step, Step, name)

@@ -17,12 +17,12 @@ from msgspec import Meta, Struct
 
 from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
-from fakellm.base.secrets.names import secret_field, secret_header
 from fakellm.base.short_texts import MOST, cached_if_short
 from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
+from fakellm.scenarios.mistakes.difference import Difference, note
 
 
 class Pattern(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -99,7 +99,9 @@ class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
     ] = None
 
     def __post_init__(self) -> None:
-        for path, expected in self.body.items():
+        for path, expected in self.body.items() if isinstance(self.body, dict) else ():  # types are checked elsewhere
+            if not isinstance(path, str):
+                raise FieldError(("body",), f"expected the path of a value, got {shortened(path)}")
             try:
                 path_of(path)
             except ValueError as error:
@@ -108,48 +110,6 @@ class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
                 if not isinstance(expected["regex"], str):
                     raise FieldError(("body", path, "regex"), f"expected a text, got {expected['regex']!r}")
                 _check_regex(expected["regex"], ("body", path))
-
-
-class Difference(Struct, frozen=True):
-    """One value of a request that a `when` does not match."""
-
-    field: str
-    expected: Any
-    actual: Any
-
-    @property
-    def values(self) -> tuple[str, str]:
-        """The expected and the actual value as messages show them, without secrets."""
-        if _is_secret(self.field):
-            return "a secret", "None" if self.actual is None else "a secret"
-        return shortened(self.expected), shortened(self.actual)
-
-    def __str__(self) -> str:
-        if _is_secret(self.field):
-            return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
-        if self.expected == "" and self.actual is None:  # every text contains it
-            return f"{self.field}: expected any text, got none"
-        return "{}: expected {}, got {}{}".format(self.field, *self.values, self._near)
-
-    @property
-    def _near(self) -> str:
-        """What a text lacks that is nearly the expected one."""
-        if not isinstance(self.expected, str) or not isinstance(self.actual, str):
-            return ""
-        if self.field == "model" and self.expected and self.actual.startswith(self.expected):
-            return f" (the whole name must match: {shortened(self.expected + '*')})"
-        expected, actual = self.expected.lower(), self.actual.lower()
-        contained = self.field in ("user", "system") or self.field.startswith(("result.", "headers."))
-        same = expected in actual if contained else expected == actual
-        return " (differs only in case)" if same else ""
-
-
-def _is_secret(field: str) -> bool:
-    """Whether the values of a condition are keys, tokens or passwords, by the name of the header or field."""
-    block, _, name = field.partition(".")
-    if block == "headers":
-        return secret_header(name)
-    return block == "body" and any(isinstance(step, str) and secret_field(step) for step in path_of(name))
 
 
 class Check(NamedTuple):
@@ -248,7 +208,9 @@ class Matcher:
 def _differences(each: tuple[Check, ...], request: Request) -> tuple[Difference, ...]:
     values = ((check, check.read(request)) for check in each)
     return tuple(
-        Difference(check.field, check.expected, actual) for check, actual in values if not check.matches(actual)
+        Difference(check.field, check.expected, actual, note(check.field, actual, request))
+        for check, actual in values
+        if not check.matches(actual)
     )
 
 

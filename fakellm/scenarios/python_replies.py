@@ -21,7 +21,8 @@ from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.mistakes.misplaced import call_of_keyword
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
+from fakellm.scenarios.mistakes.misplaced import call_of_condition, call_of_keyword
 from fakellm.scenarios.reply import Call, Computed, Reply
 
 
@@ -46,6 +47,7 @@ ReplyValue = Content | Callable[[Request], Content | Awaitable[Content]]
 EXPECTED = "a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, a list of Calls or a Reply"
 
 
+@at_the_call
 def call(function: str, /, *more: Never, **arguments: Any) -> Call:
     """A call of this function with these arguments, to reply with: ``reply(call("add", a=2))``. For an id, or arguments
     as text, build a `Call`."""
@@ -100,7 +102,9 @@ def python_reply(value: object, name: str, fields: dict[str, Any]) -> Reply:
         hint = "; pass the function itself, without calling it" if inspect.isawaitable(value) else hint
         hint = "; a fault goes into .fault(…) or .script(…)" if isinstance(value, Base) else hint
         if isinstance(value, (list, tuple)):
+            numbers = bool(value) and all(isinstance(each, (int, float)) for each in value)
             hint = "; several replies are arguments of script(…), without a list"
+            hint = "; embeddings are always made from their input, and cannot be scripted" if numbers else hint
         message = f"expected {EXPECTED}, or a function of the request, got {shortened(value)}{hint}"
         raise ScenarioError([f"{name}: {message}"])
     return found
@@ -111,7 +115,10 @@ def check_fields(kind: type[Struct], fields: Mapping[str, Any], name: str, *othe
     allowed = [*others, *kind.__struct_fields__]
     wrong = [key for key in fields if key not in allowed]
     if wrong:
-        hint = (name.startswith("on(") and call_of_keyword(wrong[0], allowed)) or near_miss(wrong[0], allowed)
+        hint = call_of_condition(wrong[0]) if kind is When and (wrong[0] != "content" or name != "on(…)") else ""
+        if not hint and name.startswith("on("):
+            hint = call_of_keyword(wrong[0], allowed)
+        hint = hint or near_miss(wrong[0], allowed)
         if kind is When and not hint:
             hint = f"; any other value of the request is one of its body: body={{{wrong[0]!r}: …}}"
         known = f"allowed here: {', '.join(allowed)}{hint}"
@@ -129,6 +136,9 @@ def _is_data(value: object) -> bool:
 
 
 def _json(value: object) -> str:
+    if isinstance(value, Mapping) and value.get("role") == "assistant" and {"content", "tool_calls"} & value.keys():
+        remedy = f"write .reply({shortened(value.get('content') or 'Hello')}), and calls as fakellm.call('add', a=1)"
+        raise ScenarioError([f"reply: this is a whole message, not the content of one: {remedy}"])
     if isinstance(value, Mapping) and _is_response(value):
         remedy = 'write .reply("Hello"), or fakellm.Reply(…) for its other fields'
         raise ScenarioError([f"reply: this is a whole response, not the content of one: {remedy}"])

@@ -16,7 +16,7 @@ from fakellm.base.json_path import value_at
 from fakellm.base.json_text import writable
 from fakellm.base.json_values import is_json
 from fakellm.base.validation import Problem, dotted, fields_of, problems
-from fakellm.scenarios.mistakes.python_values import value_in_python
+from fakellm.scenarios.mistakes.python_values import key_in_python, value_in_python
 from fakellm.scenarios.reply import Computed
 
 
@@ -61,6 +61,8 @@ def check(value: Any, hint: Any, name: str) -> None:
 
 def _message(problem: Problem, written: Any) -> str:
     """The message of a problem, with what to write instead."""
+    if problem.kind == "unknown":
+        return problem.message + key_in_python(problem.path)
     if problem.kind != "type":
         return problem.message
     return problem.message + value_in_python(problem.path, value_at(written, problem.path), problem.message)

@@ -23,7 +23,7 @@ from fakellm.base.validation import Path, Places, Problem, dotted, has_unquoted_
 from fakellm.base.yaml_events import read_plain
 from fakellm.base.yaml_nodes import MOST_DEEP, MOST_NODES, Inspection, find, overflows, place, too_deep
 from fakellm.scenarios.files.versions import newer, with_new_names
-from fakellm.scenarios.mistakes.misplaced import block_for_value, kind_of_wait, place_of_key
+from fakellm.scenarios.mistakes.misplaced import block_for_value, kind_of_wait, place_of_key, status_of_kind
 from fakellm.scenarios.mistakes.unclosed import unclosed
 from fakellm.scenarios.scenario import ScenarioFile
 from fakellm.scenarios.yaml_hints import ANOTHER_DOCUMENT, remedy, unknown_key
@@ -224,6 +224,8 @@ def _line(problem: Problem, data: Any, node: yaml.Node | None, name: str) -> str
         message += "; put it in quotes to make it text"
     if problem.kind == "type":
         message += block_for_value(problem.path, _value_at(data, problem.path), message)
+    if problem.kind == "value":
+        message += status_of_kind(problem.path, _value_at(data, problem.path))
     if missing:
         message += kind_of_wait(problem.path, _value_at(data, problem.path[:-1]))
     if problem.kind == "unknown" and (belongs := place_of_key(problem.path)):

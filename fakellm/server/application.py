@@ -31,7 +31,7 @@ from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
 from fakellm.server.page.files import PATHS, page_file, to_page
-from fakellm.server.page.paths import TYPED, is_page
+from fakellm.server.page.paths import TYPED
 from fakellm.server.request_target import METRICS, RequestTarget, request_target
 from fakellm.server.requests.control_access import HEALTH, LIVE, READY
 from fakellm.server.requests.control_token import sent_token, set_cookie
@@ -136,12 +136,12 @@ def dispatch(
     methods = routes.get(target.operation) or others(request)
     if not methods:
         hint = remedy(target.path)
-        known = ", ".join(
-            f"{method} {path}" for path, methods in routes.items() for method in methods if not is_page(path)
-        )
-        hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
-        page = ". Browsers find the page at /_fakellm/" if target.path == "/" else ""
-        message = f"Unknown request URL: {request.method} {target.shown}{hint}{page}"
+        models = {path: methods for path, methods in routes.items() if not path.startswith(("/_fakellm", "/metrics"))}
+        known = ", ".join(f"{method} {path}" for path, methods in models.items() for method in methods)
+        listed = f"; there are {known}" if known else ""
+        hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or listed
+        page = "; in a browser, open /_fakellm/" if target.path == "/" else ""
+        message = f"Unknown request URL: {request.method} {target.shown}{page}{hint}"
         raise UnknownRouteError(404, message + _of_upgrade(request), "unknown_url")
     handler = methods.get("GET" if request.method == "HEAD" and target.control else request.method)
     if handler is None:

@@ -12,9 +12,9 @@ from typing import Any, Never
 from fakellm import faults
 from fakellm.base.errors import ScenarioError
 from fakellm.faults.base import CountedBy
-from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.python_replies import ReplyValue
 from fakellm.scenarios.scenario import Rule, Scenario, Step
 from fakellm.testing.served_rules import RuleStart, ServedOn, served_on
@@ -86,7 +86,7 @@ class Adding(Vocabulary, ABC):
             if isinstance(each, ServedOn) and each.number is not None and not each.start.replaced:
                 message = f"on(…) has added this rule already, at {each.start.place}: leave out add(…)"
                 raise ScenarioError([f"add: {message}"])
-        self._add(load(rules))
+        self._placed(load(rules), None)
 
     def _end_chains(self) -> None:
         """Must be called when the rules that were added are replaced: no later method may change one of them."""
@@ -96,11 +96,15 @@ class Adding(Vocabulary, ABC):
 
     def _serve(self, rule: Rule, number: int | None) -> int:
         """Serves one rule, in place of the one with this number; returns its number."""
+        count = self._placed(Scenario(rules=(rule,)), number)
+        return count if number is None else number
+
+    def _placed(self, scenario: Scenario, number: int | None) -> int:
+        """As `_add`; problems have the lines of the test."""
         try:
-            count = self._add(Scenario(rules=(rule,)), number)
+            return self._add(scenario, number)
         except ScenarioError as error:
             raise ScenarioError([self._unreachable(each) for each in error.problems]) from None
-        return count if number is None else number
 
     def _unreachable(self, problem: str) -> str:
         """The problem; if no request can reach the rule, with the line of the test that added the one before it."""

@@ -7,8 +7,8 @@ from typing import Any, SupportsIndex, TypedDict, Unpack, overload
 
 from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
-from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import Pattern
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 
 
 class Conditions(TypedDict, total=False):

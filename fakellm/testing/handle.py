@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 from fakellm.base.errors import ServerError
 from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
-from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 from fakellm.testing.adding import Adding, single

@@ -15,8 +15,8 @@ from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import shortened
 from fakellm.base.words.count import count as counted
 from fakellm.engine.entry import Ending, Entry
-from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.python_replies import check_fields
 from fakellm.scenarios.written_values import as_written, check
 from fakellm.testing.entries import EMPTY, Conditions, Entries

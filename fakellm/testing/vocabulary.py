@@ -21,6 +21,7 @@ _MEANT = {
     "calls": "fakellm.requests",
     "called": "fakellm.assert_called()",
     "assert_called_once": "fakellm.assert_called(times=1)",
+    "assert_called_times": "fakellm.assert_called(times=…)",
     "delay": "fakellm.on().timing(first=1)",
     **{name: f"fakellm.on().{name}(…)" for name in ("call_tool", "fault", "stream", "timing", "then", "after")},
 }

@@ -15,7 +15,7 @@ from fakellm.apis.responses.api import RESPONSES
 from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.writing.response_object import repeated, tool
 from fakellm.apis.target import Target
-from fakellm.apis.variation import Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.errors import RequestError
 from fakellm.model.request import JsonOutput, Message, PastCall, Request
 from tests.responses.draws import Way
@@ -247,3 +247,33 @@ def test_the_effort_that_models_have_by_default(model: str, effort: str | None) 
     summary = "detailed" if effort else "auto"
     assert repeated(sent, DIALECTS["openai"], model)["reasoning"] == {"effort": "low", "summary": summary}
     assert repeated({}, DIALECTS["openrouter"], model)["reasoning"] is None
+
+
+CALL = {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "2"}
+CUSTOM = {"type": "custom_tool_call", "call_id": "c2", "name": "run", "input": "ls"}
+CUSTOM_OUTPUT = {"type": "custom_tool_call_output", "call_id": "c2", "output": "a"}
+RUN = {"tools": [{"type": "custom", "name": "run"}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"input": [OUTPUT]}, "No tool call found for function call output with call_id c1."),
+        ({"input": [CALL, CUSTOM_OUTPUT]}, "No tool call found for custom tool call output with call_id c2."),
+        ({"input": [CALL, {"role": "user", "content": "Hi"}]}, "No tool output found for function call c1."),
+        ({"input": [CUSTOM], **RUN}, "No tool output found for custom tool call c2."),
+        ({"input": [CALL, {"role": "user", "content": "Hi"}, OUTPUT]}, None),
+        ({"input": [CUSTOM, CUSTOM_OUTPUT], **RUN}, None),
+        ({"input": [{"type": "item_reference", "id": "fc_1"}, OUTPUT]}, None),
+    ],
+)
+def test_each_call_has_its_output_and_each_output_its_call(body: Any, message: str | None) -> None:
+    for dialect in ("openai", "azure"):
+        refused = None
+        try:
+            RESPONSES.validate(parsed(**body), RESPONSES.settings(PLAIN, dialect, parsed(), 0, False).habits)
+        except RequestError as error:
+            refused = (error.status, str(error), error.code, error.param)
+        assert refused == (message and (400, message, None, "input"))
+    RESPONSES.validate(parsed(**body), RESPONSES.settings(PLAIN, "xai", parsed(), 0, False).habits)

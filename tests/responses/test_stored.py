@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fakellm.apis.operation import OperationRequest
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
+from fakellm.apis.responses.requests.tool_results import unpaired
 from fakellm.apis.responses.stored import keeping, operations
 from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.stored.routes import STORED, answered
@@ -25,7 +26,8 @@ from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.wire.sse import Decoder
 
-RULES = {"rules": [{"reply": {"content": "Hello there"}}]}
+CALLS = {"when": {"user": "Add"}, "reply": {"tool_calls": [{"name": "add", "id": "c1"}]}}
+RULES = {"rules": [CALLS, {"reply": {"content": "Hello there"}}]}
 
 
 def posted(kept: KeptResponses, **body: Any) -> tuple[KeptResponses, dict[str, Any], Request]:
@@ -120,6 +122,15 @@ def test_a_conversation_continues_by_the_id_of_its_last_response() -> None:
         "previous_response_not_found",
         "previous_response_id",
     )
+
+
+def test_an_output_can_belong_to_a_call_of_the_response_that_is_continued() -> None:
+    output = {"type": "function_call_output", "call_id": "c1", "output": "2"}
+    kept, first, _ = posted(KeptResponses(), input="Add")
+    for sent, message in (([output], None), ("Hi", "No tool output found for function call c1.")):
+        body = {"model": "m", "input": sent, "previous_response_id": first["id"]}
+        found = unpaired(keeping.continued(RESPONSES.parse(json.dumps(body).encode(), {}), kept))
+        assert (found and str(found)) == message
 
 
 NAMES = st.sampled_from(["r0", "r1", "r2", "c1", "nothing", 'a "quoted" é', ""])

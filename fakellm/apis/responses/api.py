@@ -21,6 +21,7 @@ from fakellm.apis.responses.reading.infer import block, infer, infer_whole
 from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
 from fakellm.apis.responses.requests.parse import check_limit, parse, summarizes
+from fakellm.apis.responses.requests.tool_results import unpaired
 from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.writing import answering, whole
 from fakellm.apis.responses.writing.write import write
@@ -58,8 +59,10 @@ class ResponsesApi:
         return example(tools)
 
     def validate(self, request: Request, habits: Habits) -> None:
-        """All but the lowest limit of tokens is checked when the request is parsed."""
+        """What depends on the provider or on the conversation; all else is checked when the request is parsed."""
         check_limit(request.max_tokens, habits.dialect.fewest_tokens)
+        if habits.dialect.pairs_results and (refused := unpaired(request)):
+            raise refused
 
     def allows_no_tokens(self, request: Request) -> bool:
         return False

@@ -8,13 +8,14 @@ from difflib import get_close_matches
 _LONGEST = 120
 """Characters of a word that is compared: the search takes as long as the word is."""
 
-_MEANT = {
+_MEANT: dict[str, str | tuple[str, ...]] = {
     "aborted": "client left",
     "anthropic": "messages",
+    "chunk_size": "split",
     "calls": "tool_calls",
     "canceled": "client left",
     "cancelled": "client left",
-    "claude": "messages",
+    "claude": ("messages", "anthropic"),
     "complete": "sent",
     "completed": "sent",
     "count": "times",
@@ -25,6 +26,7 @@ _MEANT = {
     "grok": "xai",
     "latency": "first",
     "prompt": "user",
+    "response": "reply",
     "run": "serve",
     "sigma": "deviation",
     "start": "serve",
@@ -35,14 +37,16 @@ _MEANT = {
     "timeout": "stall",
     "times": "count",
     "tools": "tool_calls",
+    "validate": "check",
 }
 """Words that providers, SDKs and other tools have for what we call by another."""
 
 
 def other_word(word: str, allowed: Sequence[str]) -> str | None:
     """The allowed word for what is called so elsewhere, if there is one."""
-    other = _MEANT.get(word.lower())
-    return next((each for each in allowed if each.lower() == other), None) if other else None
+    found = _MEANT.get(word.lower(), ())
+    others = (found,) if isinstance(found, str) else found
+    return next((each for each in allowed if each.lower() in others), None) if others else None
 
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:

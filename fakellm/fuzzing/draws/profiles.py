@@ -109,14 +109,14 @@ class Profile(Struct, frozen=True):
 def _family_of(step: str) -> str:
     """The family of a step: the one with its name, the one with a form that takes it alone, the nearest (for `role:
     every` that name, not `role`), or one with a form that takes it among others."""
-    if step in ALL_FAMILIES or step in (single := _families_of_single_forms()):
-        return step if step in ALL_FAMILIES else single[step]
+    if step in ALL_FAMILIES or step in (alone := _single_steps()):
+        return step if step in ALL_FAMILIES else alone[step]
     nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
     return nearest or next((family for family, forms in options(WHOLE).items() if _takes_step(forms, step)), "")
 
 
 @lru_cache(maxsize=1)
-def _families_of_single_forms() -> dict[str, str]:
+def _single_steps() -> dict[str, str]:
     """The family of each step that a form takes alone."""
     families: dict[str, str] = {}
     for family, forms in options(WHOLE).items():

@@ -22,8 +22,18 @@ def value_in_python(path: Path, value: Any, message: str) -> str:
     if isinstance(value, list) and value and "string" in expected and all(isinstance(each, str) for each in value):
         either = "|".join(map(re.escape, value))
         return f"; write one rule each, or fakellm.Pattern(regex={shortened(either)})"
+    if callable(value):
+        return "; a condition is a value: a function of the request goes into .reply(…)"
+    if "string" in expected and type(value) in (int, float, bool):
+        return f"; write {str(value)!r}, in quotes"
+    if path == ("fault",) and type(value) is int:
+        return f"; write .fail({value})"
     if not isinstance(value, str):
         return ""
+    if path == ("body",):
+        return f"; write body={{'messages[-1].content': {shortened(value)}}}, by the path of the value"
+    if path == ("headers",):
+        return f"; write headers={{'x-run': {shortened(value)}}}, by the name of the header"
     if path == ("fault",):
         return f"; write .fault(fakellm.faults.{_fault(value)})"
     if path == ("result",):
@@ -31,6 +41,11 @@ def value_in_python(path: Path, value: Any, message: str) -> str:
     if "array" in expected:
         return f"; write [{shortened(value)}]"
     return instead_of_text(value, path, message, python=True)
+
+
+def key_in_python(path: Path) -> str:
+    """What follows the message about an unknown key at this path; empty for anything unusual."""
+    return "; a plain text in its place must be contained" if path[-1:] in (("contains",), ("substring",)) else ""
 
 
 def _fault(word: str) -> str:

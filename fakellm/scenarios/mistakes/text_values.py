@@ -12,14 +12,14 @@ _NUMBERS = {"one": 1, "once": 1, "first": 1, "two": 2, "twice": 2, "second": 2, 
 
 _STATUSES = {
     "forbidden": 403,
-    "internal_server_error": 500,
-    "not_found": 404,
+    "internalservererror": 500,
+    "notfound": 404,
     "overloaded": 529,
-    "rate_limit": 429,
-    "rate_limited": 429,
-    "server_error": 500,
-    "service_unavailable": 503,
-    "too_many_requests": 429,
+    "ratelimit": 429,
+    "ratelimited": 429,
+    "servererror": 500,
+    "serviceunavailable": 503,
+    "toomanyrequests": 429,
     "unauthorized": 401,
 }
 
@@ -45,11 +45,17 @@ def instead_of_text(text: str, path: Path, message: str, python: bool = False) -
     return f" {shortened(text)}; write {_number(word, path, 'number' in expected)}"
 
 
+def status_of(word: str) -> int | None:
+    """The status that is called so, as in `rate_limit`; None for any other word."""
+    digits = re.fullmatch(r"[45]\d\d", word)
+    return int(word) if digits else _STATUSES.get(re.sub(r"[\W_]", "", word.lower()))
+
+
 def _number(word: str, path: Path, fractions: bool) -> str:
     if re.fullmatch(r"\d+", word) or (fractions and re.fullmatch(r"\d+\.\d+", word)):
         return f"{word}, without quotes"
     if fractions and (found := _DURATION.fullmatch(word)):
         return f"{float(found[1]) / (1000 if found[2] == 'ms' else 1):g}, in seconds"
     if path[-1:] == ("status",):
-        return str(_STATUSES.get(word.replace(" ", "_").replace("-", "_"), "a status such as 429"))
+        return str(status_of(word) or "a status such as 429")
     return str(_NUMBERS.get(word, "a number"))

@@ -19,7 +19,8 @@ from fakellm.base.json_text import writable
 from fakellm.engine.entry import Entry, Kept
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
-from fakellm.scenarios.matching import Difference, When, checks, difference
+from fakellm.scenarios.matching import When, checks, difference
+from fakellm.scenarios.mistakes.difference import Difference
 from fakellm.server.control.shown_entry import Parse
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from fakellm.base.json_text import writable
 from fakellm.model.request import Request
-from fakellm.scenarios.matching import Check, Difference, When, checks, difference
+from fakellm.scenarios.matching import Check, When, checks, difference
+from fakellm.scenarios.mistakes.difference import Difference
 
 MOST_RULES = 100
 """Rules that are shown, those that come nearest."""

@@ -42,10 +42,15 @@ _ACCEPTS = Accepts(
     },
     tool_types=("function", "custom"),
     links_results=True,
+    pairs_results=True,
+    requires_content=True,
+    bounds={"temperature": (0, 2), "top_p": (0, 1), "presence_penalty": (-2, 2), "frequency_penalty": (-2, 2)},
 )
 """Parts: https://github.com/openai/openai-dotnet/issues/396, with `file`, which came later. Tools and calls:
 https://github.com/bolna-ai/bolna/issues/144, https://github.com/langchain-ai/langchain-azure/issues/35. Results:
-https://github.com/MadcowD/ell/issues/325, https://github.com/langchain-ai/langchainjs/issues/6570
+https://github.com/MadcowD/ell/issues/325, https://github.com/langchain-ai/langchainjs/issues/6570, and `tool_results`.
+Contents: https://github.com/run-llama/llama_index/pull/17921 and, of Azure,
+https://github.com/langchain-ai/langchainjs/issues/4153. The refusal of a temperature was recorded from gpt-4o in 2026.
 """
 
 

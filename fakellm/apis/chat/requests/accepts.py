@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fakellm.apis.chat.requests.tool_results import unpaired
 from fakellm.apis.openai.request_body import missing, unsupported_value
 from fakellm.base.errors import RequestError
 from fakellm.model.request import Request
@@ -24,6 +25,9 @@ class Accepts(Struct, frozen=True):
     requires_types: whether each of them must have its `type`; if not, a missing `type` means `function`.
     requires_definitions: whether a function and a custom tool must have an object beside `type` with its name.
     links_results: whether a call must have its `id`, a tool's result the `tool_call_id`, a function's the `name`.
+    pairs_results: whether, besides, each call must have its result, and each result its call.
+    requires_content: whether only a message with calls, and a function's, may lack its `content`.
+    bounds: the lowest and the highest value of numbers.
     """
 
     roles: tuple[str, ...] | None = ("system", "assistant", "user", "function", "tool", "developer")
@@ -32,6 +36,9 @@ class Accepts(Struct, frozen=True):
     requires_types: bool = True
     requires_definitions: bool = True
     links_results: bool = False
+    pairs_results: bool = False
+    requires_content: bool = False
+    bounds: Mapping[str, tuple[int, int]] = {}
 
 
 def refusal(request: Request, accepts: Accepts) -> RequestError | None:
@@ -44,6 +51,21 @@ def _refusals(body: dict[str, Any], accepts: Accepts) -> Iterator[RequestError]:
         yield from _of_message(message, number, accepts)
     for number, tool in enumerate(body.get("tools") or ()):
         yield from _of_tool(tool, f"tools[{number}]", accepts)
+    for name, (low, high) in accepts.bounds.items():
+        value = body.get(name)
+        if value is not None and not low <= value <= high:
+            yield _out_of_bounds(name, value, low, high)
+    if accepts.pairs_results and (found := unpaired(body["messages"])):
+        yield found
+
+
+def _out_of_bounds(name: str, value: float, low: int, high: int) -> RequestError:
+    if value > high:
+        problem, bound, code = "above maximum", f"<= {high}", "decimal_above_max_value"
+    else:
+        problem, bound, code = "below minimum", f">= {low}", "decimal_below_min_value"
+    text = f"Invalid '{name}': decimal {problem} value. Expected a value {bound}, but got {value} instead."
+    return RequestError(400, text, code, name)
 
 
 def _of_message(message: dict[str, Any], number: int, accepts: Accepts) -> Iterator[RequestError]:
@@ -61,6 +83,14 @@ def _of_message(message: dict[str, Any], number: int, accepts: Accepts) -> Itera
     if accepts.links_results and link and message.get(link) is None:
         text = f"Missing parameter '{link}': messages with role '{role}' must have a '{link}'."
         yield RequestError(400, text, None, f"messages.[{number}].{link}")  # the dot is OpenAI's
+    if accepts.requires_content and message.get("content") is None and not _may_lack_content(message):
+        text = "Invalid value for 'content': expected a string, got null."
+        yield RequestError(400, text, None, f"messages.[{number}].content")
+
+
+def _may_lack_content(message: dict[str, Any]) -> bool:
+    instead = ("tool_calls", "function_call", "refusal", "audio")
+    return message["role"] == "function" or (message["role"] == "assistant" and any(map(message.get, instead)))
 
 
 def _of_part(part: dict[str, Any], place: str, parts: Mapping[str, str]) -> Iterator[RequestError]:

@@ -33,6 +33,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     at_end: what the object gets at the end, from the texts of the request and of the answer.
     obfuscates: whether deltas are padded. counts_writes: whether the usage always counts tokens written to a cache.
     usage_extras: what else the usage has. fewest_tokens: the lowest `max_output_tokens`.
+    pairs_results: whether a call without its output, and an output without its call, are refused.
     indent: of whole bodies. ascii: whether their characters outside ASCII are escaped.
     errors: how errors are reported: as for chat.
     """
@@ -55,6 +56,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     obfuscates: bool = False
     counts_writes: bool = True
     fewest_tokens: int = 1
+    pairs_results: bool = False
     usage_extras: Callable[[Usage], JSON] = lambda usage: {}
     indent: int | None = 2
     ascii: bool = True
