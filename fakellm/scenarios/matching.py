@@ -99,7 +99,9 @@ class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
     ] = None
 
     def __post_init__(self) -> None:
-        for path, expected in self.body.items() if isinstance(self.body, dict) else ():  # types are checked elsewhere
+        if not self.body or not isinstance(self.body, dict):  # types are checked elsewhere
+            return
+        for path, expected in self.body.items():
             if not isinstance(path, str):
                 raise FieldError(("body",), f"expected the path of a value, got {shortened(path)}")
             try:
