@@ -38,15 +38,10 @@ from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.tables import OF_REQUESTS
+from fakellm.server.processes.answered_there import answered_with, refused_there
 from fakellm.server.processes.api_operations import list_models, made, operations, show_model
 from fakellm.server.processes.long_requests import is_long
-from fakellm.server.processes.model_reply import (
-    answered_with,
-    refused_there,
-    replied,
-    responding,
-    whole_request,
-)
+from fakellm.server.processes.model_reply import replied, responding, whole_request
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.traffic import Traffic
 
