@@ -3,21 +3,17 @@ Redis."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import fakellm
 from benchmarks import servers
 from benchmarks.load import load
-from benchmarks.servers import Server
+from benchmarks.replicas import redis_process, sharing
 from benchmarks.table import Line, missing
 from benchmarks.throughput import Measured
 from benchmarks.workloads import question, scripted, text
@@ -38,16 +34,14 @@ def redis(seconds: float, rounds: int) -> Iterator[Line]:
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        url = stack.enter_context(_redis(program, folder))
+        stack.enter_context(redis_process(program, folder))
         for name, scenario in (("a rule that counts", COUNTING), ("quotas", LIMITED)):
-            yield from _compared(name, scenario, folder, url, seconds, rounds)
+            yield from _compared(name, scenario, folder, seconds, rounds)
 
 
-def _compared(
-    name: str, scenario: dict[str, Any], folder: Path, url: str, seconds: float, rounds: int
-) -> Iterator[Line]:
+def _compared(name: str, scenario: dict[str, Any], folder: Path, seconds: float, rounds: int) -> Iterator[Line]:
     template = question(stream=True)
-    shared = _sharing(scenario, folder, url, f"{name}, in Redis")
+    shared = sharing(scenario, folder, f"{name}, in Redis")
     with servers.ours(scenario, name, strict=True) as alone, shared as other:
         frames = len(servers.reply(alone, template))
         measured = [Measured(each, frames) for each in (alone, other)]
@@ -60,35 +54,3 @@ def _compared(
         pairs = zip(within.rates, without.rates, strict=True)
         yield without.line("redis", 1.0, None)
         yield within.line("redis", median(fewer.per_second / more.per_second for fewer, more in pairs), None)
-
-
-@contextmanager
-def _redis(program: str, folder: Path) -> Iterator[str]:
-    """The URL of a Redis that listens at a socket in the folder."""
-    socket = folder / "redis.sock"
-    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            if not any("eady to accept connections" in line for line in process.stdout):
-                raise RuntimeError("Redis does not start")
-            yield f"unix://{socket}"
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def _sharing(scenario: dict[str, Any], folder: Path, url: str, name: str) -> Iterator[Server]:
-    """A server with its state in this Redis."""
-    file = folder / "scenario.yaml"
-    file.write_text(fakellm.dump(fakellm.load(scenario)), encoding="utf-8")
-    options = ["--strict", "--port", "0", "--ready", "json", "--watch-stdin", "--quiet", "--state", url]
-    command = [sys.executable, "-m", "fakellm", "serve", str(file), *options]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            address = json.loads(process.stdout.readline())["url"]
-            yield Server(name, int(address.rpartition(":")[2]), process.pid)
-        finally:
-            process.stdin.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import fakellm
 from benchmarks.load import Rate, load
@@ -42,8 +43,8 @@ def replicas(seconds: float, rounds: int) -> Iterator[Line]:
     template = question(stream=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        redis = stack.enter_context(_redis(program, folder))
-        two = [stack.enter_context(_sharing(folder)) for _ in range(2)]
+        redis = stack.enter_context(redis_process(program, folder))
+        two = [stack.enter_context(sharing(COUNTING, folder)) for _ in range(2)]
         frames = len(reply(two[0], template))
         measured = [_Measured(two[:1], redis), _Measured(two, redis)]
         for each in measured:
@@ -98,7 +99,7 @@ class _Measured:
 
 
 @contextmanager
-def _redis(program: str, folder: Path) -> Iterator[int]:
+def redis_process(program: str, folder: Path) -> Iterator[int]:
     """The process of a Redis that listens at a socket in the folder."""
     command = [program, "--port", "0", "--unixsocket", str(folder / SOCKET), "--save", "", "--dir", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -112,10 +113,10 @@ def _redis(program: str, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _sharing(folder: Path) -> Iterator[Server]:
+def sharing(scenario: dict[str, Any], folder: Path, name: str = "fakellm") -> Iterator[Server]:
     """A server with the state in that Redis."""
-    file = folder / "counting.yaml"
-    file.write_text(fakellm.dump(fakellm.load(COUNTING)), encoding="utf-8")
+    file = folder / "scenario.yaml"
+    file.write_text(fakellm.dump(fakellm.load(scenario)), encoding="utf-8")
     options = ["--strict", "--port", "0", "--ready", "json", "--watch-stdin", "--quiet"]
     command = [sys.executable, "-m", "fakellm", "serve", str(file), "--state", f"unix://{folder / SOCKET}", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -123,6 +124,6 @@ def _sharing(folder: Path) -> Iterator[Server]:
         assert process.stdout
         try:
             url = json.loads(process.stdout.readline())["url"]
-            yield Server("fakellm", int(url.rpartition(":")[2]), process.pid)
+            yield Server(name, int(url.rpartition(":")[2]), process.pid)
         finally:
             process.stdin.close()

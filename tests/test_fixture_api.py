@@ -397,6 +397,7 @@ AT_THE_CALL = {
     "fakellm.delay(1)": "'Handle' object has no attribute 'delay'; did you mean fakellm.on().timing(first=1)[?]",
     "fakellm.reply('Hi').delay(1)": "on(…) has no 'delay'; *; did you mean .timing(first=1)[?]",
     "fakellm.fail(429, times=2); fakellm.reply('Hi')": "no request reaches this rule: the one that test_*.py:* added matches every *; put the more specific rule first, or chain the replies to that one: fakellm.fail(429, times=2).reply(…), *",
+    "fakellm.reply('Hi'); fakellm.add([module.on(user='b').reply('b')])": "no request reaches this rule: the one that test_*.py:* added matches every *",
     "fakellm.load([module.on().reply('a'), module.on(user='b').reply('b')])": "scenario: rules[[]1[]]: no request *: the one at rules[[]0[]] *under 'then', in Python with .then() or .script(…)",
     "fakellm.calls": "'Handle' object has no attribute 'calls'; did you mean fakellm.requests[?]",
     "fakellm.call_count": "'Handle' object has no attribute 'call_count'; did you mean len(fakellm.requests)[?]",

@@ -356,11 +356,12 @@ def test_a_server_with_recordings_offers_nothing_about_rules(page: Page, tmp_pat
             expect(page.get_by_role("heading", name=name)).to_have_count(0)
 
 
-def test_a_server_that_shares_no_faults_says_so(page: Page, server: Handle) -> None:
-    refusal = {"error": {"message": "Servers with --state do not share a fault.", "code": "not_shared"}}
-    page.route("**/_fakellm/fault", lambda route: route.fulfill(status=501, json=refusal))
+def test_a_server_that_has_lost_its_redis_says_so_in_place_of_the_fault(page: Page, server: Handle) -> None:
+    message = "This request needs the state that this server shares with others in Redis, which cannot be reached now."
+    lost = {"error": {"message": message, "code": "state_unavailable"}}
+    page.route("**/_fakellm/fault", lambda route: route.fulfill(status=503, json=lost))
     visit(page, server, "#/control")
-    expect(page.get_by_text("Servers with --state do not share a fault.")).to_be_visible()
+    expect(page.get_by_text(message)).to_be_visible()
     expect(page.get_by_role("button", name="Set the fault")).to_have_count(0)
     expect(page.get_by_role("button", name="Replace the scenario")).to_be_visible()
 

@@ -86,7 +86,7 @@ class Adding(Vocabulary, ABC):
             if isinstance(each, ServedOn) and each.number is not None and not each.start.replaced:
                 message = f"on(…) has added this rule already, at {each.start.place}: leave out add(…)"
                 raise ScenarioError([f"add: {message}"])
-        self._add(load(rules))
+        self._placed(load(rules), None)
 
     def _end_chains(self) -> None:
         """Must be called when the rules that were added are replaced: no later method may change one of them."""
@@ -96,11 +96,15 @@ class Adding(Vocabulary, ABC):
 
     def _serve(self, rule: Rule, number: int | None) -> int:
         """Serves one rule, in place of the one with this number; returns its number."""
+        count = self._placed(Scenario(rules=(rule,)), number)
+        return count if number is None else number
+
+    def _placed(self, scenario: Scenario, number: int | None) -> int:
+        """As `_add`; problems have the lines of the test."""
         try:
-            count = self._add(Scenario(rules=(rule,)), number)
+            return self._add(scenario, number)
         except ScenarioError as error:
             raise ScenarioError([self._unreachable(each) for each in error.problems]) from None
-        return count if number is None else number
 
     def _unreachable(self, problem: str) -> str:
         """The problem; if no request can reach the rule, with the line of the test that added the one before it."""

@@ -133,7 +133,8 @@ def test_a_long_conversation_is_kept(client: openai.OpenAI) -> None:
     long: Any = {"type": "message", "role": "user", "content": "I am Ada " + "x" * 100_000}
     made = client.conversations.create(items=[long])
     assert len(client.conversations.items.list(made.id).data) == 1
-    client.conversations.items.create(made.id, items=[long])
+    answer: Any = {**long, "role": "assistant"}
+    client.conversations.items.create(made.id, items=[answer])
     assert len(client.conversations.items.list(made.id).data) == 2
     continued = client.responses.create(model="gpt-5", input="Who am I?", conversation=made.id)
     assert continued.output_text == "You are Ada."

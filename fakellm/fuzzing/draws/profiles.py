@@ -109,22 +109,22 @@ class Profile(Struct, frozen=True):
 def _family_of(step: str) -> str:
     """The family of a step: the one with its name, the one with a form that takes it alone, the nearest (for `role:
     every` that name, not `role`), or one with a form that takes it among others."""
-    if step in ALL_FAMILIES or step in (alone := _taken_alone()):
+    if step in ALL_FAMILIES or step in (alone := _single_steps()):
         return step if step in ALL_FAMILIES else alone[step]
     nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
     return nearest or next((family for family, forms in options(WHOLE).items() if _takes_step(forms, step)), "")
 
 
 @lru_cache(maxsize=1)
-def _taken_alone() -> dict[str, str]:
+def _single_steps() -> dict[str, str]:
     """The family of each step that a form takes alone."""
-    taken: dict[str, str] = {}
+    families: dict[str, str] = {}
     for family, forms in options(WHOLE).items():
         for form in forms:
             found = tiers.steps(form)
             if len(found) == 1:
-                taken.setdefault(found[0].name, family)
-    return taken
+                families.setdefault(found[0].name, family)
+    return families
 
 
 def _takes_step(forms: Iterable[Variation], step: str) -> bool:

@@ -61,7 +61,10 @@ def url_of(listener: socket.socket, tls: bool) -> str:
 
 
 async def accept_no_more(listener: socket.socket) -> None:
-    """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not."""
+    """Lets the connections that asyncio has just accepted begin: once its server is closed, they could not. May be
+    called again."""
+    if listener.fileno() < 0:
+        return
     with suppress(NotImplementedError):  # Windows
         asyncio.get_running_loop().remove_reader(listener)
     for _ in range(3):  # to accept, to make the connection, and one more
