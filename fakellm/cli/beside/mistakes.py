@@ -19,9 +19,8 @@ def explained(error: click.UsageError) -> click.UsageError:
     command = error.ctx.command if error.ctx else None
     if isinstance(error, click.NoSuchOption) and command and (remedy := _of_option(error.option_name, command)):
         return click.UsageError(f"No such option {error.option_name!r}. {remedy}", error.ctx)
-    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Parameter):
-        message = error.message + _of_value(error.message, error.param)
-        return click.BadParameter(message, error.ctx, error.param, error.param_hint)
+    if isinstance(error, click.BadParameter) and error.param and (remedy := _of_value(error.message, error.param)):
+        return click.BadParameter(error.message + remedy, error.ctx, error.param, error.param_hint)
     return error
 
 
