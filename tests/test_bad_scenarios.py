@@ -498,7 +498,10 @@ BAD: list[tuple[str, list[str]]] = [
         "rules:\n- reply: {content: yes}",
         ["a.yaml:2:20: rules[0].reply.content: expected string, got boolean; put it in quotes to make it text"],
     ),
-    ("rules:\n- reply: {content: [x]}", ["a.yaml:2:20: rules[0].reply.content: expected string, got array"]),
+    (
+        "rules:\n- reply: {content: [x]}",
+        ["a.yaml:2:20: rules[0].reply.content: expected string, got array; put the JSON in quotes: '[\"x\"]'"],
+    ),
     (
         "rules:\n- reply: {}\n  stream: {padding: -1}",
         ["a.yaml:3:21: rules[0].stream.padding: expected integer >= 0, got -1"],
