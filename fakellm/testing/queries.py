@@ -134,7 +134,8 @@ class Queries:
         if not kinds or any(entry.api is not None or entry.rule != "generated" for entry in entries):
             return ""
         what = " and ".join(sorted(kinds))
-        verb = f"request 1 was for {what}" if len(entries) == 1 else f"all {counted(len(entries), 'request')} were for {what}"
+        number = len(entries)
+        verb = f"request 1 was for {what}" if number == 1 else f"all {counted(number, 'request')} were for {what}"
         return f"{start}{verb}, which rules do not answer; fakellm.journal has them"
 
     def unmatched(self) -> tuple[list[Entry], int]:
