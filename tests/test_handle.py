@@ -25,9 +25,10 @@ import pytest
 import fakellm
 from fakellm.scenarios.loader import load
 from fakellm.server.clock import Clock
+from fakellm.server.connections.listening import listen
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import self_signed
-from fakellm.server.http_server import Server, listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from fakellm.testing import launchers
 from fakellm.testing.handle import Handle

@@ -25,8 +25,9 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import When
 from fakellm.server.application import HttpRequest
+from fakellm.server.connections.listening import listen
 from fakellm.server.hosting import Hosted
-from fakellm.server.http_server import Server, listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from tests.conftest import chat, handled, post
 from tests.loop_turns import loop_turns, measured

@@ -23,7 +23,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import validate
 
 from fakellm.cli.serving import GRACE, PATIENCE
-from fakellm.server.http_server import listen
+from fakellm.server.connections.listening import listen
 from tests.conftest import ROOT, chat
 from tests.dockerfile import steps
 from tests.redis_server import redis_server
@@ -103,12 +103,12 @@ def test_a_server_can_end_its_streams_before_it_is_killed() -> None:
     assert not any("--grace" in arguments for arguments in ARGUMENTS.values())
     _, before = CONTAINER["lifecycle"]["preStop"]["exec"]["command"]
     assert POD["terminationGracePeriodSeconds"] > int(before) + GRACE + PATIENCE
-    given = {
+    periods = {
         name: int(each["stop_grace_period"].removesuffix("s")) for name, each in SERVICES.items() if name != "redis"
     }
-    assert given["server"] > GRACE + PATIENCE
+    assert periods["server"] > GRACE + PATIENCE
     (balancer,) = map(int, re.findall(r"hard-stop-after (\d+)s", BALANCER))
-    assert GRACE + PATIENCE <= balancer < given["fakellm"]
+    assert GRACE + PATIENCE <= balancer < periods["fakellm"]
 
 
 @pytest.fixture(scope="module")

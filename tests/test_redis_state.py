@@ -26,7 +26,8 @@ from redis import Redis
 import fakellm
 from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
-from fakellm.server.http_server import Server, listen
+from fakellm.server.connections.listening import listen
+from fakellm.server.http_server import Server
 from fakellm.server.redis_state import journals, link, redis_state, servers
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer

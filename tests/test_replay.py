@@ -24,7 +24,8 @@ from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import Ignored, api, differences, key, key_and_sketch, summary
-from fakellm.server.http_server import Server, listen
+from fakellm.server.connections.listening import listen
+from fakellm.server.http_server import Server
 from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import HttpRequest
 from fakellm.testing.handle import Handle

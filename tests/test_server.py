@@ -21,7 +21,8 @@ import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.recordings import content_codings
 from fakellm.server import request_body
-from fakellm.server.http_server import Server, listen
+from fakellm.server.connections.listening import listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from fakellm.testing.handle import Handle
 from fakellm.wire.http.http1 import bursts

@@ -14,7 +14,8 @@ import pytest
 
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
-from fakellm.server.http_server import Server, listen
+from fakellm.server.connections.listening import listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from fakellm.server.sending.pacer import PIECE
 from tests.conftest import chat

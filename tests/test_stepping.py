@@ -21,7 +21,8 @@ import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.engine.response import Release
 from fakellm.scenarios.loader import load
-from fakellm.server.http_server import Server, listen
+from fakellm.server.connections.listening import listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from fakellm.server.stepping import Stepped, Steps
 from fakellm.testing.handle import Handle

@@ -30,8 +30,8 @@ from benchmarks.processes import children
 from fakellm.base.errors import ServerError
 from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.state import Limits
+from fakellm.server.connections.listening import listen
 from fakellm.server.connections.settings import Connections
-from fakellm.server.http_server import listen
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.owned import Owned

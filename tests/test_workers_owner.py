@@ -19,8 +19,8 @@ from fakellm.engine.entry import Entry
 from fakellm.engine.response import Watch
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
+from fakellm.server.connections.listening import listen
 from fakellm.server.connections.settings import Connections
-from fakellm.server.http_server import listen
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers import link as link_module

@@ -153,7 +153,8 @@ def run(
     """
     server_only()
     with paused():
-        from fakellm.server.http_server import Server, listen
+        from fakellm.server.connections.listening import listen
+        from fakellm.server.http_server import Server
 
     hosts = {*allow_hosts, host.lower()}
     ending = ExitStack()

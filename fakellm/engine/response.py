@@ -1,6 +1,7 @@
 """The outcomes of handling a request: a response, or what the server must do before there is one.
 
-They are only values. `server` performs them; nothing here knows a socket, a clock or a thread.
+They are only values, and functions that make them: `server` performs them. Owns the headers that every response has.
+Knows no socket, no clock and no thread.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Times(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=Tru
 
 
 class Idle(NamedTuple):
-    """That a fault broke nothing. `key`: of the rule, what had no effect; `reason`: why, and the remedy."""
+    """A fault that broke nothing. `key`: of the rule, what had no effect; `reason`: why, and the remedy."""
 
     key: str
     reason: str

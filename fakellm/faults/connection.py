@@ -55,7 +55,7 @@ class Break(ConnectionFault, frozen=True):
         return Base.applies(self, stream) and (stream or self.frame is None)
 
     def idle(self, stream: bool, frames: int, body: Callable[[], bytes]) -> Idle | None:
-        """As that of Base; the place may also lie behind the end of the reply."""
+        """See `Base.idle`. Where the fault breaks off may also be behind the end of the reply."""
         if self.breaks == "both" and self.frame is not None and not stream:
             reason = f"'frame' of {self.kind!r} needs a stream, and this request is not for one: leave 'frame' out"
             return Idle("fault.frame", reason)

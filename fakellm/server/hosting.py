@@ -38,7 +38,8 @@ class Hosted:
         self._connections = connections
 
     def __enter__(self) -> Hosted:
-        from fakellm.server.http_server import Server, listen
+        from fakellm.server.connections.listening import listen
+        from fakellm.server.http_server import Server
 
         listener = listen(self._host, self._port)
         self.loop = asyncio.new_event_loop()

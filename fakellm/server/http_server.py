@@ -22,7 +22,6 @@ from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, led_to_page, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
 from fakellm.server.connections.listening import BACKLOG, Accepting, accept_no_more, url_of
-from fakellm.server.connections.listening import listen as listen  # a server needs one
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
 from fakellm.server.listener import Listener

@@ -97,11 +97,11 @@ class Handle(Adding, Queries):
     @property
     def unreached(self) -> bool:
         """Whether there are rules, and no request since they were loaded. False if that is not known without a wait."""
-        rules, entries = self.sizes
+        rules, entries = self._sizes
         return rules > 0 and entries == 0
 
     @property
-    def sizes(self) -> tuple[int, int]:
+    def _sizes(self) -> tuple[int, int]:
         """How many rules there are, and how many entries in the journal; 0 if that is not known without a wait."""
         return self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
 
@@ -177,9 +177,9 @@ class Handle(Adding, Queries):
 
     def unsent(self) -> list[str]:
         """A line for each script with replies that no request came for."""
-        return self.left()[0]
+        return self._left()[0]
 
-    def left(self) -> tuple[list[str], list[str]]:
+    def _left(self) -> tuple[list[str], list[str]]:
         """What had no effect: a line for each script with replies that no request came for, and one for each rule whose
         fault broke no reply."""
         left = self._call("GET", "/_fakellm/scripts", "scripts")

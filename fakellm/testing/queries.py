@@ -69,7 +69,7 @@ class Queries:
             return
         expected = "a request" if times is None else counted(times, "request")
         problem = f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}"
-        raise AssertionError(f"{problem}{self.beyond_rules('. ')}")
+        raise AssertionError(f"{problem}{self._beyond_rules('. ')}")
 
     @at_the_call
     def assert_not_called(self, **when: Unpack[Conditions]) -> None:
@@ -85,7 +85,7 @@ class Queries:
         __tracebackhide__ = True
         reply = self._call("GET", "/_fakellm/unused", "unused")
         if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:
-            raise AssertionError("\n".join(lines) + self.beyond_rules("\n"))
+            raise AssertionError("\n".join(lines) + self._beyond_rules("\n"))
 
     @at_the_call
     def wait_for(
@@ -114,7 +114,7 @@ class Queries:
         if outcome:
             others = [f"request {each.number}: {each.outcome}" for each in self._find("wait_for", when)[0]]
             message += f". The outcomes of all that match are {', '.join(others[-_LISTED:])}" if others else ""
-        raise AssertionError(message + _nearest(more) + self.beyond_rules(". ") + _blocked())
+        raise AssertionError(message + _nearest(more) + self._beyond_rules(". ") + _blocked())
 
     def verdict(self) -> ClientVerdict:
         """What the app did, judged by what the providers ask of their clients: see docs/reference/verdict.md."""
@@ -127,7 +127,7 @@ class Queries:
         __tracebackhide__ = True
         self.verdict().check()
 
-    def beyond_rules(self, start: str = "") -> str:
+    def _beyond_rules(self, start: str = "") -> str:
         """After `start`, a hint if all requests so far were ones that no rule could answer; else nothing."""
         entries = self.journal
         kinds = {each.path.rpartition("/")[2].partition("?")[0] for each in entries}

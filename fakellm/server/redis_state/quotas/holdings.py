@@ -1,6 +1,6 @@
 """What replies to requests of this server hold of quotas, until they have ended. Redis has it too, as a lease.
 
-Owns that Redis learns what is given back, without delaying anything, and that both agree again after Redis was lost.
+Informs Redis of what is given back, which delays nothing. After Redis was lost, both agree again.
 """
 
 from __future__ import annotations
