@@ -26,6 +26,7 @@ from fakellm.engine.response import Outcome, Response
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
+from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import Server
 from fakellm.server.listener import HEAD_SECONDS
 from fakellm.server.request_body import BODY_SECONDS
@@ -316,6 +317,27 @@ def test_a_connection_without_a_request_is_kept_longer(tmp_path: Path, monkeypat
                 await asyncio.sleep(HEAD_SECONDS / 2)
                 writer.write(GET[9:])
                 assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+
+    run(everything())
+
+
+def test_a_connection_with_a_part_of_a_head_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        server = Server(App(load(RULES)), connections=Connections(keep_alive=1))
+        async with opened(tmp_path, server) as (reader, writer):
+            for _ in range(3):
+                writer.write(GET)
+                assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+                await asyncio.sleep(0.7)
+                writer.write(GET[:9])
+                await asyncio.sleep(HEAD_SECONDS / 2)
+                writer.write(GET[9:])
+                assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+            began = asyncio.get_running_loop().time()
+            assert await reader.read() == b""
+            assert asyncio.get_running_loop().time() - began == pytest.approx(1)
 
     run(everything())
 

@@ -243,6 +243,13 @@ class Connection(web.RequestHandler):
             self.close()
         return finished
 
+    def _process_keepalive(self) -> None:
+        """Ends the connection if it is idle. After a part of a head it is not: that has a time of its own."""
+        if self._head_timeout is None:
+            super()._process_keepalive()
+        else:
+            self._keepalive_handle = None  # the next reply sets it again
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_timeout is not None:
             self._head_timeout.cancel()
