@@ -20,7 +20,10 @@ from redis import Redis
 
 from fakellm.engine.state import Limits
 from fakellm.server.redis_state import redis_state, servers
+from fakellm.server.redis_state.backlog import Lost
+from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.scenario_app import App
+from fakellm.server.workers.reports import SessionName
 from tests.conftest import chat as body_of
 from tests.redis_server import RedisProcess, redis_server
 from tests.test_redis_state import (
@@ -249,7 +252,7 @@ async def test_what_a_server_cannot_keep_while_redis_is_down_is_counted(
         ["plain"],
     )
     assert 2 < kept < 6
-    assert any(line.startswith("journal entries dropped while Redis could not be reached: ") for line in log.lines)
+    assert any(line.startswith("journal entries dropped before they were written to Redis: ") for line in log.lines)
 
 
 @in_loop
@@ -322,3 +325,60 @@ async def test_a_reply_that_stalls_is_read_before_its_client_leaves(redis: str) 
             await reply.content.readany()
             (entry,) = without_times(await first.send("POST", "/_fakellm/journal", query))["entries"]
     assert (entry["reply"]["kept"], entry["reply"]["whole"]) == (True, False)
+
+
+@in_loop
+async def test_an_entry_that_cannot_be_read_is_an_empty_one(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        for prompt in ("plain", "number", "script"):
+            await first.chat(prompt)
+        await journal_of(first)
+        with Redis.from_url(redis) as direct:
+            (field,) = [
+                name.replace(b"n", b"q", 1)
+                for name, value in direct.hgetall("fakellm:journal:entries:").items()
+                if name.startswith(b"n") and value == b"2"
+            ]
+            direct.hset("fakellm:journal:entries:", field, b"?")
+        for _ in range(2):
+            entries = json.loads((await second.send("GET", "/_fakellm/journal")).body)["entries"]
+            assert [(each["number"], each["rule"]) for each in entries] == [(1, "plain"), (2, None), (3, "script")]
+    assert sum("an entry that cannot be read" in line for line in log.lines) == 1
+
+
+@in_loop
+async def test_what_is_lost_while_redis_learns_of_other_losses_is_counted(redis: str) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        copy, written = app.copies.find(""), app.copies.journals
+        assert isinstance(copy, RedisSession)
+        session = SessionName("", copy.serial)
+        written._backlog.lose_again(session, Lost(3))
+        writing = asyncio.ensure_future(written.write())
+        await asyncio.sleep(0)  # until it waits for Redis
+        written._backlog.lose_again(session, Lost(5))
+        await writing
+        assert (await journal_of(client))["dropped"] == 8
+
+
+@in_loop
+async def test_replies_under_way_are_written_again_although_others_are_being_written(redis: str) -> None:
+    """When Redis can be reached again."""
+    app = redis_app(fresh(redis))
+    rule = {"reply": {"content": "a b"}, "stream": {"split": "words"}, "timing": {"step": True}}
+    body = body_of(messages=[{"role": "user", "content": "Hi"}], stream=True)
+    async with served(app) as (client,):
+        await client.send("PUT", "/_fakellm/scenario", json.dumps({"rules": [rule]}).encode())
+        async with client.http.post(client.url + "/v1/chat/completions", data=body):
+            await journal_of(client)
+            with Redis.from_url(redis) as direct:
+                (state,) = [
+                    key for key in direct.hkeys("fakellm:journal:entries:") if key[:2] != b"se" and key[:1] == b"s"
+                ]
+                direct.hdel("fakellm:journal:entries:", state)
+                written = app.copies.journals
+                written._write_soon()
+                written.connected()
+                assert written._write_task
+                await written._write_task
+                assert direct.hexists("fakellm:journal:entries:", state)

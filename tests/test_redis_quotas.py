@@ -34,6 +34,7 @@ from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
 from fakellm.server.redis_state.quotas.quota_scripts import GIVE_BACK
 from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, keys
 from fakellm.server.redis_state.redis_app import RedisApp
+from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.redis_state.scripts import OPEN
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
@@ -346,6 +347,28 @@ async def delayed(
     elif script is GIVE_BACK:
         await found_out.wait()
     return await call(script, *content, **options)
+
+
+@in_loop
+async def test_what_a_request_gives_back_for_others_is_not_lost_with_its_client(redis: str) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app):
+        session = app.copies.find("")
+        assert isinstance(session, RedisSession)
+        held = Demand(("held",), "concurrent", 2, 0, 1)
+        first, second = [await session.take([held]) for _ in range(2)]
+        for admission in (first, second):
+            assert admission.give_back
+            admission.give_back()
+            await asyncio.sleep(0)  # Redis is being informed of the first
+        taking = asyncio.ensure_future(session.take([Demand(("used",), "requests", 9, 60_000, 1)]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it informs Redis of the second
+        taking.cancel()
+        await asyncio.wait([taking, *app.copies._tasks])
+        await app.copies.quotas.holdings.settled()
+        left = (await session.take([replace(held, amount=2)])).standing.left
+    assert [each.wait for each in left] == [0]
 
 
 @in_loop

@@ -28,7 +28,7 @@ from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
 from fakellm.server.connections.listening import listen
 from fakellm.server.http_server import Server
-from fakellm.server.redis_state import journals, link, redis_state
+from fakellm.server.redis_state import journals, link, redis_state, servers
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer
 from fakellm.server.scenario_app import App
@@ -372,13 +372,28 @@ async def test_a_redis_that_does_not_answer_holds_up_nothing(
 
 @in_loop
 async def test_a_server_that_does_not_confirm_a_change_is_reported(redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_state, "CONFIRM_SECONDS", 0.1)
-    async with served(redis_app(fresh(redis))) as (client,):
+    """And waited for once."""
+    changes = [
+        ("POST", "/_fakellm/reset", None),
+        ("PUT", "/_fakellm/scenario", json.dumps(OTHER).encode()),
+        ("PUT", "/_fakellm/fault", FAULT),
+        ("DELETE", "/_fakellm/fault", None),
+        ("POST", "/_fakellm/advance?seconds=1", None),
+        ("PUT", "/_fakellm/speed", b'{"speed": 4}'),
+    ]
+    monkeypatch.setattr(servers, "ANSWER_SECONDS", 0.05)
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
         with Redis.from_url(redis) as direct, direct.pubsub() as silent:
-            silent.subscribe("fakellm:0:changes")
+            silent.subscribe("fakellm:0:changes:still")
             silent.get_message(timeout=5)
-            response = await client.send("POST", "/_fakellm/reset")
-    assert (response.status, response.code) == (503, "not_confirmed")
+            for change in changes:
+                response = await client.send(*change)
+                assert (response.status, response.code) == (503, "not_confirmed"), change
+                monkeypatch.setattr(servers, "ANSWER_SECONDS", 3600)
+            assert (await client.chat("number")).content == "Other 1"
+        assert (await client.send("POST", "/_fakellm/reset")).status == 200
+        assert not app.copies._servers._silent
 
 
 @in_loop
@@ -536,3 +551,81 @@ async def test_a_scenario_of_another_version_is_refused(redis: str) -> None:
             refused = await newer.chat("number", "a")
             assert (refused.status, refused.code) == (503, "invalid_scenario")
             assert (await newer.chat("number")).content == "Attempt 1"
+
+
+@in_loop
+async def test_what_this_version_does_not_know_is_refused_until_it_is_gone(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        await client.chat("number", "a")
+        with Redis.from_url(redis) as direct:
+            fault = {"fault": '{"kind": "newer"}', "fault_number": "1", "fault_left": "2"}
+            direct.hset("fakellm:session:a", mapping=fault)
+            direct.client_kill_filter(_type="pubsub")
+            await log.has("can be reached again")
+            assert any("the session 'a' cannot be served" in line and "'newer'" in line for line in log.lines)
+            refused = [await client.chat("number", "a") for _ in range(2)]
+            assert [(each.status, each.code) for each in refused] == [(503, "invalid_fault")] * 2
+            assert (await client.chat("number")).content == "Attempt 1"
+            direct.hdel("fakellm:session:a", *fault)
+        assert (await client.chat("number", "a")).content == "Attempt 2"
+
+
+@in_loop
+async def test_whatever_goes_wrong_a_server_goes_on_to_listen(redis: str, log: Log) -> None:
+    """Here, something is wrong with a message, and with a copy at first."""
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        await client.chat("number", "a")
+        with Redis.from_url(redis) as direct:
+            direct.publish("fakellm:0:changes", "not JSON")
+            await log.has("a message of another server is lost")
+            direct.hset("fakellm:session:a", "advanced", "no number")
+            direct.client_kill_filter(_type="pubsub")
+            await log.has("sessions in Redis")
+            direct.hdel("fakellm:session:a", "advanced")
+            await log.has("can be reached again")
+        assert (await client.send("POST", "/s/a/_fakellm/reset")).status == 200
+
+
+@in_loop
+async def test_a_redis_without_memory_refuses_only_what_it_would_store(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        assert (await client.chat("number")).content == "Attempt 1"
+        with Redis.from_url(redis) as direct:
+            direct.config_set("maxmemory", 1)
+            try:
+                refused = await client.chat("number")
+                assert (refused.status, refused.code) == (503, "state_refused")
+                assert (await client.chat("plain")).content == "Hello"
+                await log.has("refuses a command: command not allowed when used memory", 3)  # also journals
+            finally:
+                direct.config_set("maxmemory", 0)
+        assert (await client.chat("number")).content == "Attempt 2"
+        journal = json.loads((await client.send("GET", "/_fakellm/journal")).body)
+    assert journal["dropped"] + len(journal["entries"]) == 4
+    assert journal["dropped"] > 0
+    assert not any("cannot be reached" in line for line in log.lines)
+
+
+@in_loop
+async def test_nothing_else_waits_while_a_scenario_is_compiled(redis: str) -> None:
+    """Here, that of one session takes until the others have been used."""
+    app, other = redis_app(fresh(redis)), redis_app(redis)
+    used, compile_it = asyncio.Event(), app.copies.engine
+
+    async def compiled(own: Any) -> Any:
+        if own is not None:
+            await used.wait()
+        return await compile_it(own)
+
+    app.copies.engine = compiled
+    async with served(app, other) as (first, second):
+        await first.chat("number", "a")
+        changing = asyncio.ensure_future(second.send("PUT", "/s/a/_fakellm/scenario", json.dumps(OTHER).encode()))
+        while (await second.chat("number", "a")).content != "Other 1":  # Redis does not have it yet
+            pass
+        assert (await first.chat("number", "b")).content == "Attempt 1"
+        assert (await second.send("GET", "/_fakellm/journal")).status == 200  # the first has answered
+        used.set()
+        assert (await changing).status == 200
+        assert (await first.chat("number", "a")).content == "Other 2"

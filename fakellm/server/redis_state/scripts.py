@@ -40,30 +40,33 @@ local number = serial(KEYS[2])
 forget(string.sub(KEYS[1], #'fakellm:session:' + 1))
 redis.call('DEL', KEYS[1], unpack(KEYS, 3))
 redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
-if ARGV[4] then
-    redis.call('HSET', KEYS[1], 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+if ARGV[5] then
+    redis.call('HSET', KEYS[1], 'scenario', ARGV[5], 'strict', ARGV[6], 'first', ARGV[7])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-return redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return redis.call('PUBSUB', 'CHANNELS', ARGV[4])
 """
 )
-"""Keys: a session, the counter of serials, and the others of the session. Arguments: seconds, channel, message, and the
-scenario, if it gets its own. Returns how many servers get the message."""
+"""Keys: a session, the counter of serials, and the others of the session. Arguments: seconds, channel, message, the
+pattern of the channels of servers, and the scenario, if it gets its own. Returns the channels of the servers that are
+there."""
 
 CHANGE = (
     _SERIAL
     + """
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[7] then
-    return -1
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[8] then
+    return false
 end
 local number = serial(KEYS[2])
-redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[5], 'strict', ARGV[6], 'first', ARGV[7])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-return redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return redis.call('PUBSUB', 'CHANNELS', ARGV[4])
 """
 )
-"""As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns -1 if it is no longer
-that one."""
+"""As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns nothing if it is no
+longer that one."""
 
 COUNTING = """
 local function following(session, counts, key)

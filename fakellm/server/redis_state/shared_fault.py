@@ -51,7 +51,7 @@ class SharedFault(NextFault):
         requested: RequestedFault,
         number: str,
         count: Callable[[int], Awaitable[int]],
-        put_back: Callable[[], Awaitable[None]],
+        put_back: Callable[[], Awaitable[object]],
     ) -> None:
         super().__init__(session, content, requested)
         self.number = number
