@@ -22,10 +22,12 @@ from msgspec.structs import replace
 from redis import Redis
 
 import fakellm
+from fakellm.engine.response import Work
 from fakellm.engine.state import Admission, Limits, still
 from fakellm.quotas.buckets import Quotas
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.quotas.rate_limits import MOST_UNITS, Allowance, RateLimit
+from fakellm.server.application import HttpRequest
 from fakellm.server.redis_state import journals, redis_state
 from fakellm.server.redis_state.journal_scripts import ASK
 from fakellm.server.redis_state.link import RedisLink
@@ -419,3 +421,17 @@ async def test_while_redis_is_down_limited_requests_are_refused_and_what_ends_is
                 await second.send("POST", "/_fakellm/step?frames=all")
                 await going_on.read()
             assert await statuses(first, second, model="b") == [200, 200]
+
+
+@in_loop
+async def test_no_time_passes_for_a_request_whose_work_is_not_done(
+    redis: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        outcome, _ = app.handle(HttpRequest("POST", "/_fakellm/advance?seconds=5"))
+        assert isinstance(outcome, Work)
+        del outcome
+        passed = await client.send("POST", "/_fakellm/advance?seconds=1")
+    assert json.loads(passed.body) == {"advanced": 1.0}
+    assert not [each for each in recwarn if "never awaited" in str(each.message)]
