@@ -92,7 +92,8 @@ class Listener(web.Server):
             keepalive_timeout=settings.keep_alive,
         )
         made.requests_left = settings.requests
-        made.consumed = getattr(made._parser, "message_consumed", made.consumed)  # type: ignore[method-assign] # see there
+        parser = getattr(made, "_parser", None)  # it has another name before 3.14
+        made.consumed = getattr(parser, "message_consumed", made.consumed)  # type: ignore[method-assign] # see there
         return made
 
     @staticmethod
