@@ -140,8 +140,8 @@ def _filled(answer: Answer[Any], route: Route, memo: Memo) -> bytes:
 
 
 def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
-    """The form of a body, in which drawn values are taken for gaps wherever they are. It must give the body with quite
-    other values too: it does not if something else is drawn, or made of them. A long body has none."""
+    """The form of a body: each drawn value in it becomes a gap. A second body, with other values, proves that nothing
+    else depends on what is drawn. A body for which that fails has no form, and neither has a long one."""
     if len(body) > _LONG:
         return _Form()
     drawn = {name: value for name, value in answer.drawn.items() if value and name != "model"}

@@ -40,7 +40,7 @@ class Difference(Struct, frozen=True):
 
     @property
     def _near(self) -> str:
-        """What a text lacks that is nearly the expected one, and what a value of the wrong place should be."""
+        """A hint, if the value is nearly the expected one, or if the condition is nearly one that would match."""
         if self.note:
             return f" ({self.note})"
         if self.field.startswith("body.") and self.actual is None and (path := with_brackets(self.field[5:])):

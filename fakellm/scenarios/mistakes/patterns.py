@@ -1,4 +1,4 @@
-"""Says how to write a plain text that is meant as a pattern, and a path that is meant to lead into a list."""
+"""Hints for a plain text that looks like a pattern, and for a path that needs brackets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fakellm.base.validation import shortened
 from fakellm.generate.json_schema.regex_cost import growth
 
 _PATTERN = re.compile(r"[\^$*.+?|\\\[]")
-"""What a pattern has and a plain text seldom."""
+"""Characters that are common in patterns and rare in plain texts."""
 
 _LONGEST = 200
 """Characters of a text that may be a pattern."""
