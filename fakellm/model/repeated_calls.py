@@ -22,8 +22,8 @@ Calls = tuple[tuple[str, str], ...]
 
 
 def repeated_calls(request: Request) -> Calls:
-    """The calls that the assistant has made MOST_REPEATS times in a row, without a word of the user in
-    between, each with a result; none if it has not. Neither ids nor results matter, which may have a time in them."""
+    """The calls that the assistant has made MOST_REPEATS times in a row, each with a result, and with no message of the
+    user in between; none if it has not. Their ids and results may differ."""
     if len(request.messages) < 2 * MOST_REPEATS:
         return ()
     rounds = list(islice(_rounds(request.messages), MOST_REPEATS))
