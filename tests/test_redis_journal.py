@@ -321,6 +321,33 @@ async def test_what_is_lost_while_redis_learns_of_other_losses_is_counted(redis:
 
 
 @in_loop
+async def test_a_session_that_redis_has_lost_starts_anew_everywhere_and_its_entries_count_as_lost(
+    redis: str, log: Log
+) -> None:
+    """Although the connections stay, and no request needs Redis."""
+    scenario = {"rules": [{"name": "own", "reply": {"content": "Own"}}]}
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        for lose, dropped in ((b"fakellm:session:a", 5), (None, 2)):
+            await first.send("PUT", "/s/a/_fakellm/scenario", json.dumps(scenario).encode())
+            assert (await second.chat("plain", "a")).content == "Own"
+            assert [(await each.chat("unknown", "a")).content for each in (first, second)] == ["Own", "Own"]
+            assert len((await journal_of(first, "/s/a"))["entries"]) == 3
+            with Redis.from_url(redis) as direct:
+                direct.delete(lose) if lose else direct.flushall()
+            before = len(log.lines)
+            assert [(await each.chat("plain", "a")).content for each in (first, second)] == ["Own", "Own"]
+            journal = await journal_of(first, "/s/a")
+            assert (journal["entries"], journal["dropped"], journal["dropped_rules"]) == ([], dropped, ["own"])
+            assert (await second.chat("plain", "a")).content == "Hello"
+            assert {line for line in log.lines[before:] if "lost" in line} == {
+                "Redis has lost the session 'a', which starts anew; its journal counts lost entries"
+            }
+            assert (await first.send("POST", "/s/a/_fakellm/reset")).status == 200
+            journal = await journal_of(second, "/s/a")
+            assert (journal["entries"], journal["dropped"], journal["dropped_rules"]) == ([], 0, [])
+
+
+@in_loop
 async def test_replies_under_way_are_written_again_although_others_are_being_written(redis: str) -> None:
     """When Redis can be reached again."""
     app = redis_app(fresh(redis))

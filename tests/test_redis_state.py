@@ -292,6 +292,15 @@ async def test_after_redis_has_lost_its_data_all_servers_are_in_the_initial_stat
 
 
 @in_loop
+async def test_a_change_is_refused_once_after_redis_has_lost_the_session(redis: str) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        await client.chat("plain")
+        fresh(redis)
+        sent = [await client.send("POST", "/_fakellm/rules", json.dumps(MORE).encode()) for _ in range(2)]
+        assert [each.status for each in sent] == [409, 200]
+
+
+@in_loop
 async def test_a_redis_that_does_not_answer_holds_up_nothing(
     own_redis: Callable[[bool], RedisProcess], log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

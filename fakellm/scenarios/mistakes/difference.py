@@ -46,7 +46,7 @@ class Difference(Struct, frozen=True):
         if self.field.startswith("body.") and self.actual is None and (path := with_brackets(self.field[5:])):
             return f" (an item of a list is written in brackets: {path})"
         if self.field == "message" and isinstance(self.expected, str) and isinstance(self.actual, tuple):
-            return next(filter(None, (pattern_of(self.expected, text) for text in self.actual)), "")
+            return pattern_of(self.expected, *self.actual)
         if not isinstance(self.expected, str) or not isinstance(self.actual, str):
             return ""
         if self.field == "model" and self.expected and self.actual.startswith(self.expected):

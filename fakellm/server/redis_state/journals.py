@@ -261,20 +261,33 @@ class Journals:
                 await self._write_lost()
                 items = self._backlog.take(MOST_AT_ONCE, _MOST_ITEMS)
                 try:
-                    await self._write(items)
+                    gone = await self._write(items)
                 except BaseException as error:
                     if not isinstance(error, RequestError) or error.code != REFUSED:
                         self._backlog.put_back(items)
                         raise
                     self._backlog.lose(items)
+                else:
+                    await self._read_again(gone)
 
-    async def _write(self, items: Sequence[Unwritten]) -> None:
+    async def _read_again(self, names: Sequence[str]) -> None:
+        """Copies sessions that have started anew, although nothing has replaced them."""
+        for name in names:
+            log.error("Redis has lost the session %r, which starts anew; its journal counts lost entries", name)
+            with suppress(RequestError):  # there is no copy then, or all are read again when Redis is back
+                await self._sessions.read_again(name)
+
+    async def _write(self, items: Sequence[Unwritten]) -> Sequence[str]:
+        """Writes these; returns the names of the sessions that Redis has lost."""
         make = partial(_encoded, items, self._servers)
         values = make() if sum(item.bytes for item in items) <= AT_ONCE else (await in_thread(make))()
         names = list({item.session.name for item in items})
         message = json.dumps(["written", "", names])
         bounds = self._most_bytes, MOST_ENTRIES, NUMBERED_SECONDS
-        await self._link.call(WRITE, [], self._kept, *bounds, self._link.channel, message, *values)
+        gone: Sequence[str] = await self._link.call(
+            WRITE, [], self._kept, *bounds, self._link.channel, message, *values
+        )
+        return gone
 
     async def _write_lost(self) -> None:
         while self._backlog.lost:

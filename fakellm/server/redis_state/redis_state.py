@@ -273,6 +273,7 @@ class RedisState(MemoryState[Engine]):
             every = [session, _SERIALS, *others]
             servers = await self._link.call(script, every, SESSION_SECONDS, *message, *values)
             if servers is None:
+                await self.read_again(name)  # what has changed may be that Redis has lost it, which nobody announces
                 text = "Another request has changed the scenario of this session in the meantime; send this one again."
                 raise RequestError(409, text, "session_changed")
             return servers
