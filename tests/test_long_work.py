@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -23,7 +24,7 @@ from fakellm import Reply, Rule, Scenario, When
 from fakellm.base import budget
 from fakellm.base.budget import Budget
 from fakellm.base.errors import RequestError, ScenarioError
-from fakellm.engine.response import respond
+from fakellm.engine.response import Work, respond
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Pattern
@@ -31,6 +32,7 @@ from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
 from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
+from fakellm.server.offload import responded
 from fakellm.server.one_request import routes
 from fakellm.server.processes import answering, elsewhere, worker
 from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
@@ -558,3 +560,15 @@ def test_the_limits_are_documented() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+)", page, re.MULTILINE))
     limits = {name: f"{getattr(Budget(), name):,}" for name in Budget.__struct_fields__}
     assert {name: rows.get(name) for name in limits} == limits
+
+
+def test_work_that_is_part_of_other_work_is_given_up_if_it_gives_no_response() -> None:
+    ended: list[str] = []
+
+    def run() -> None:
+        raise ZeroDivisionError
+
+    work = Work(run, lambda result: result(), ended=lambda: ended.append("ended"))
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(responded(work))
+    assert ended == ["ended"]

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
 from fakellm.engine.state import Limits
 from fakellm.server.redis_state import redis_state, servers
+from fakellm.server.redis_state.backlog import Lost
+from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.scenario_app import App
+from fakellm.server.workers.reports import SessionName
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
+from tests.redis_server import Log, RedisProcess, for_all
 from tests.test_redis_state import (
     MORE,
     PROMPTS,
     SCENARIO,
     Client,
-    Log,
     Received,
+    Steps,
     chat,
     fresh,
     in_loop,
@@ -70,34 +70,6 @@ def without_times(journal: Received) -> Any:
     return found
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
-    """Starts a Redis that a test may kill."""
-    started: list[RedisProcess] = []
-
-    def start(keeps: bool) -> RedisProcess:
-        started.append(RedisProcess(tmp_path, keeps))
-        return started[0]
-
-    yield start
-    for each in started:
-        each.kill()
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    handler = Log()
-    logging.getLogger("fakellm").addHandler(handler)
-    yield handler
-    logging.getLogger("fakellm").removeHandler(handler)
-
-
 @contextmanager
 def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server in a process of its own, and its address."""
@@ -114,31 +86,21 @@ async def journal_of(client: Client, session: str = "") -> Any:
     return without_times(await client.send("GET", f"{session}/_fakellm/journal"))
 
 
+async def same_journal(clients: list[Client], session: str, steps: Steps) -> None:
+    """The first server has the same journal as each of the others."""
+    one, *both = clients
+    for server, (method, path, body) in steps:
+        expected, actual = [await each.send(method, session + path, body) for each in (one, both[server])]
+        assert actual.status == expected.status
+        if method == "GET":
+            assert without_times(actual) == without_times(expected)
+    expected, *journals = [await journal_of(each, session) for each in clients]
+    assert journals == [expected, expected]
+
+
 def test_the_journal_is_that_of_one_server(redis: str) -> None:
     """Read at either of two, whichever of them received each request."""
-    sessions = count(1)
-    with asyncio.Runner() as runner:
-
-        @given(STEPS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected, actual = [await each.send(method, session + path, body) for each in (one, both[server])]
-                assert actual.status == expected.status
-                if method == "GET":
-                    assert without_times(actual) == without_times(expected)
-            expected, *journals = [await journal_of(each, session) for each in (one, *both)]
-            assert journals == [expected, expected]
-
-        running = served(App(SCENARIO, seed=7, strict=True), redis_app(fresh(redis)), redis_app(redis))
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    for_all(STEPS, served(App(SCENARIO, seed=7, strict=True), redis_app(fresh(redis)), redis_app(redis)), same_journal)
 
 
 @in_loop
@@ -249,7 +211,7 @@ async def test_what_a_server_cannot_keep_while_redis_is_down_is_counted(
         ["plain"],
     )
     assert 2 < kept < 6
-    assert any(line.startswith("journal entries dropped while Redis could not be reached: ") for line in log.lines)
+    assert any(line.startswith("journal entries dropped before they were written to Redis: ") for line in log.lines)
 
 
 @in_loop
@@ -322,3 +284,87 @@ async def test_a_reply_that_stalls_is_read_before_its_client_leaves(redis: str) 
             await reply.content.readany()
             (entry,) = without_times(await first.send("POST", "/_fakellm/journal", query))["entries"]
     assert (entry["reply"]["kept"], entry["reply"]["whole"]) == (True, False)
+
+
+@in_loop
+async def test_an_entry_that_cannot_be_read_is_an_empty_one(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        for prompt in ("plain", "number", "script"):
+            await first.chat(prompt)
+        await journal_of(first)
+        with Redis.from_url(redis) as direct:
+            (field,) = [
+                name.replace(b"n", b"q", 1)
+                for name, value in direct.hgetall("fakellm:journal:entries:").items()
+                if name.startswith(b"n") and value == b"2"
+            ]
+            direct.hset("fakellm:journal:entries:", field, b"?")
+        for _ in range(2):
+            entries = json.loads((await second.send("GET", "/_fakellm/journal")).body)["entries"]
+            assert [(each["number"], each["rule"]) for each in entries] == [(1, "plain"), (2, None), (3, "script")]
+    assert sum("an entry that cannot be read" in line for line in log.lines) == 1
+
+
+@in_loop
+async def test_what_is_lost_while_redis_learns_of_other_losses_is_counted(redis: str) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        copy, written = app.copies.find(""), app.copies.journals
+        assert isinstance(copy, RedisSession)
+        session = SessionName("", copy.serial)
+        written._backlog.lose_again(session, Lost(3))
+        writing = asyncio.ensure_future(written.write())
+        await asyncio.sleep(0)  # until it waits for Redis
+        written._backlog.lose_again(session, Lost(5))
+        await writing
+        assert (await journal_of(client))["dropped"] == 8
+
+
+@in_loop
+async def test_a_session_that_redis_has_lost_starts_anew_everywhere_and_its_entries_count_as_lost(
+    redis: str, log: Log
+) -> None:
+    """Although the connections stay, and no request needs Redis."""
+    scenario = {"rules": [{"name": "own", "reply": {"content": "Own"}}]}
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        for lose, dropped in ((b"fakellm:session:a", 5), (None, 2)):
+            await first.send("PUT", "/s/a/_fakellm/scenario", json.dumps(scenario).encode())
+            assert (await second.chat("plain", "a")).content == "Own"
+            assert [(await each.chat("unknown", "a")).content for each in (first, second)] == ["Own", "Own"]
+            assert len((await journal_of(first, "/s/a"))["entries"]) == 3
+            with Redis.from_url(redis) as direct:
+                direct.delete(lose) if lose else direct.flushall()
+            before = len(log.lines)
+            assert [(await each.chat("plain", "a")).content for each in (first, second)] == ["Own", "Own"]
+            journal = await journal_of(first, "/s/a")
+            assert (journal["entries"], journal["dropped"], journal["dropped_rules"]) == ([], dropped, ["own"])
+            assert (await second.chat("plain", "a")).content == "Hello"
+            assert {line for line in log.lines[before:] if "lost" in line} == {
+                "Redis has lost the session 'a', which starts anew; its journal counts lost entries"
+            }
+            assert (await first.send("POST", "/s/a/_fakellm/reset")).status == 200
+            journal = await journal_of(second, "/s/a")
+            assert (journal["entries"], journal["dropped"], journal["dropped_rules"]) == ([], 0, [])
+
+
+@in_loop
+async def test_replies_under_way_are_written_again_although_others_are_being_written(redis: str) -> None:
+    """When Redis can be reached again."""
+    app = redis_app(fresh(redis))
+    rule = {"reply": {"content": "a b"}, "stream": {"split": "words"}, "timing": {"step": True}}
+    body = body_of(messages=[{"role": "user", "content": "Hi"}], stream=True)
+    async with served(app) as (client,):
+        await client.send("PUT", "/_fakellm/scenario", json.dumps({"rules": [rule]}).encode())
+        async with client.http.post(client.url + "/v1/chat/completions", data=body):
+            await journal_of(client)
+            with Redis.from_url(redis) as direct:
+                (state,) = [
+                    key for key in direct.hkeys("fakellm:journal:entries:") if key[:2] != b"se" and key[:1] == b"s"
+                ]
+                direct.hdel("fakellm:journal:entries:", state)
+                written = app.copies.journals
+                written._write_soon()
+                written.connected()
+                assert written._write_task
+                await written._write_task
+                assert direct.hexists("fakellm:journal:entries:", state)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from itertools import count
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,10 +21,12 @@ from msgspec.structs import replace
 from redis import Redis
 
 import fakellm
+from fakellm.engine.response import Work
 from fakellm.engine.state import Admission, Limits, still
 from fakellm.quotas.buckets import Quotas
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.quotas.rate_limits import MOST_UNITS, Allowance, RateLimit
+from fakellm.server.application import HttpRequest
 from fakellm.server.redis_state import journals, redis_state
 from fakellm.server.redis_state.journal_scripts import ASK
 from fakellm.server.redis_state.link import RedisLink
@@ -34,11 +35,12 @@ from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
 from fakellm.server.redis_state.quotas.quota_scripts import GIVE_BACK
 from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, keys
 from fakellm.server.redis_state.redis_app import RedisApp
+from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.redis_state.scripts import OPEN
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
-from tests.test_redis_state import Client, chat, fresh, in_loop, logged, served
+from tests.redis_server import RedisProcess, for_all, logged
+from tests.test_redis_state import Client, chat, fresh, in_loop, same, served
 
 SCENARIO = fakellm.load(
     {
@@ -63,12 +65,6 @@ SCENARIO = fakellm.load(
     }
 )
 CHAT = ("POST", "/v1/chat/completions")
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
 
 
 def redis_app(url: str, scenario: fakellm.Scenario = SCENARIO, real_time: bool = False) -> RedisApp:
@@ -194,27 +190,9 @@ REQUESTS = st.lists(
 
 def test_two_servers_behave_like_one(redis: str) -> None:
     """Whichever of them receives each request: also one request at a time where only one may be under way."""
-    sessions = count(1)
-    with asyncio.Runner() as runner:
-
-        @given(REQUESTS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected = await one.send(method, session + path, body)
-                assert await both[server].send(method, session + path, body) == expected, (server, path, body)
-
-        scenario = replace(SCENARIO, limits=(*SCENARIO.limits, RateLimit(per_minute=Allowance(requests=2))))
-        apps = (redis_app(url, scenario) for url in (fresh(redis), redis))
-        running = served(App(scenario, seed=7, strict=True), *apps)
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    scenario = replace(SCENARIO, limits=(*SCENARIO.limits, RateLimit(per_minute=Allowance(requests=2))))
+    apps = (redis_app(url, scenario) for url in (fresh(redis), redis))
+    for_all(REQUESTS, served(App(scenario, seed=7, strict=True), *apps), same)
 
 
 def calls(url: str) -> int:
@@ -349,6 +327,28 @@ async def delayed(
 
 
 @in_loop
+async def test_what_a_request_gives_back_for_others_is_not_lost_with_its_client(redis: str) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app):
+        session = app.copies.find("")
+        assert isinstance(session, RedisSession)
+        held = Demand(("held",), "concurrent", 2, 0, 1)
+        first, second = [await session.take([held]) for _ in range(2)]
+        for admission in (first, second):
+            assert admission.give_back
+            admission.give_back()
+            await asyncio.sleep(0)  # Redis is being informed of the first
+        taking = asyncio.ensure_future(session.take([Demand(("used",), "requests", 9, 60_000, 1)]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it informs Redis of the second
+        taking.cancel()
+        await asyncio.wait([taking, *app.copies._tasks])
+        await app.copies.quotas.holdings.settled()
+        left = (await session.take([replace(held, amount=2)])).standing.left
+    assert [each.wait for each in left] == [0]
+
+
+@in_loop
 async def test_a_server_that_is_gone_holds_nothing_for_long(redis: str) -> None:
     first, second = redis_app(fresh(redis)), redis_app(redis)
     async with served(first, second) as clients:
@@ -367,32 +367,39 @@ async def test_a_server_that_is_gone_holds_nothing_for_long(redis: str) -> None:
                 assert all(0 < direct.ttl(key) <= redis_state.SESSION_SECONDS for key in kept)
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    """A Redis that a test may kill."""
-    process = RedisProcess(tmp_path, keeps=True)
-    yield process
-    process.kill()
-
-
 @in_loop
 async def test_while_redis_is_down_limited_requests_are_refused_and_what_ends_is_given_back(
-    own_redis: RedisProcess,
+    own_redis: Callable[[bool], RedisProcess],
 ) -> None:
-    apps = [redis_app(own_redis.url) for _ in range(2)]
+    redis = own_redis(True)
+    apps = [redis_app(redis.url) for _ in range(2)]
     with logged() as log:
         async with served(*apps) as (first, second):
             async with under_way(first, "a") as ending, under_way(second, "b") as going_on:
-                own_redis.kill()
+                redis.kill()
                 for each in (first, second):
                     assert (await each.chat("plain")).code == "state_unavailable"
                 assert (await first.send("POST", "/_fakellm/advance?seconds=1")).code == "state_unavailable"
                 await first.send("POST", "/_fakellm/step?frames=all")
                 await ending.read()
-                own_redis.start()
+                redis.start()
                 await log.has("can be reached again", 2)
                 assert await statuses(first, second, model="a") == [200, 200]
                 assert await statuses(first, second, model="b") == [429, 429]
                 await second.send("POST", "/_fakellm/step?frames=all")
                 await going_on.read()
             assert await statuses(first, second, model="b") == [200, 200]
+
+
+@in_loop
+async def test_no_time_passes_for_a_request_whose_work_is_not_done(
+    redis: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        outcome, _ = app.handle(HttpRequest("POST", "/_fakellm/advance?seconds=5"))
+        assert isinstance(outcome, Work)
+        del outcome
+        passed = await client.send("POST", "/_fakellm/advance?seconds=1")
+    assert json.loads(passed.body) == {"advanced": 1.0}
+    assert not [each for each in recwarn if "never awaited" in str(each.message)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import shutil
 import signal
 import subprocess
@@ -12,14 +11,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -28,12 +25,12 @@ from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
 from fakellm.server.connections.listening import listen
 from fakellm.server.http_server import Server
-from fakellm.server.redis_state import journals, link, redis_state
+from fakellm.server.redis_state import journals, link, redis_state, servers
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
+from tests.redis_server import Log, RedisProcess, for_all
 
 RULES: list[dict[str, Any]] = [
     {"name": "plain", "when": {"user": "plain"}, "reply": {"content": "Hello"}},
@@ -116,61 +113,6 @@ class Client:
         return await self.send("POST", f"{session and '/s/'}{session}/v1/chat/completions", chat(prompt))
 
 
-class Log(logging.Handler):
-    """The lines that a server logs, and a wait for one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._logged = asyncio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        self._logged.set()
-
-    async def has(self, text: str, times: int = 1) -> None:
-        while sum(text in line for line in self.lines) < times:
-            self._logged.clear()
-            await self._logged.wait()
-
-
-@contextmanager
-def logged() -> Iterator[Log]:
-    """What is logged within the block."""
-    handler = Log()
-    logging.getLogger("fakellm").addHandler(handler)
-    try:
-        yield handler
-    finally:
-        logging.getLogger("fakellm").removeHandler(handler)
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    with logged() as handler:
-        yield handler
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
-    """Starts a Redis that a test may kill."""
-    started: list[RedisProcess] = []
-
-    def start(keeps: bool) -> RedisProcess:
-        started.append(RedisProcess(tmp_path, keeps))
-        return started[0]
-
-    yield start
-    for each in started:
-        each.kill()
-
-
 def redis_app(url: str, limits: Limits = Limits()) -> RedisApp:  # noqa: B008 # it is frozen
     return RedisApp(SCENARIO, seed=7, strict=True, api_keys=(), limits=limits, url=url)
 
@@ -217,28 +159,22 @@ STEPS = st.lists(
 )
 
 
+Steps = list[tuple[int, tuple[str, str, bytes | None]]]
+"""Each with the server that receives the request."""
+
+
+async def same(clients: list[Client], session: str, steps: Steps) -> None:
+    """The first server sends the same as the others together."""
+    one, *both = clients
+    for server, (method, path, body) in steps:
+        expected = await one.send(method, session + path, body)
+        assert await both[server].send(method, session + path, body) == expected, (server, path, body)
+
+
 def test_two_servers_behave_like_one(redis: str) -> None:
     """Whichever of them receives each request."""
-    sessions = count(1)
     single = App(SCENARIO, seed=7, strict=True)
-    with asyncio.Runner() as runner:
-
-        @given(STEPS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected = await one.send(method, session + path, body)
-                assert await both[server].send(method, session + path, body) == expected, (server, path, body)
-
-        running = served(single, redis_app(fresh(redis)), redis_app(redis))
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    for_all(STEPS, served(single, redis_app(fresh(redis)), redis_app(redis)), same)
 
 
 @in_loop
@@ -355,6 +291,15 @@ async def test_after_redis_has_lost_its_data_all_servers_are_in_the_initial_stat
 
 
 @in_loop
+async def test_a_change_is_refused_once_after_redis_has_lost_the_session(redis: str) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        await client.chat("plain")
+        fresh(redis)
+        sent = [await client.send("POST", "/_fakellm/rules", json.dumps(MORE).encode()) for _ in range(2)]
+        assert [each.status for each in sent] == [409, 200]
+
+
+@in_loop
 async def test_a_redis_that_does_not_answer_holds_up_nothing(
     own_redis: Callable[[bool], RedisProcess], log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,13 +317,28 @@ async def test_a_redis_that_does_not_answer_holds_up_nothing(
 
 @in_loop
 async def test_a_server_that_does_not_confirm_a_change_is_reported(redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_state, "CONFIRM_SECONDS", 0.1)
-    async with served(redis_app(fresh(redis))) as (client,):
+    """And waited for once."""
+    changes = [
+        ("POST", "/_fakellm/reset", None),
+        ("PUT", "/_fakellm/scenario", json.dumps(OTHER).encode()),
+        ("PUT", "/_fakellm/fault", FAULT),
+        ("DELETE", "/_fakellm/fault", None),
+        ("POST", "/_fakellm/advance?seconds=1", None),
+        ("PUT", "/_fakellm/speed", b'{"speed": 4}'),
+    ]
+    monkeypatch.setattr(servers, "ANSWER_SECONDS", 0.05)
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
         with Redis.from_url(redis) as direct, direct.pubsub() as silent:
-            silent.subscribe("fakellm:0:changes")
+            silent.subscribe("fakellm:0:changes:still")
             silent.get_message(timeout=5)
-            response = await client.send("POST", "/_fakellm/reset")
-    assert (response.status, response.code) == (503, "not_confirmed")
+            for change in changes:
+                response = await client.send(*change)
+                assert (response.status, response.code) == (503, "not_confirmed"), change
+                monkeypatch.setattr(servers, "ANSWER_SECONDS", 3600)
+            assert (await client.chat("number")).content == "Other 1"
+        assert (await client.send("POST", "/_fakellm/reset")).status == 200
+        assert not app.copies._servers._silent
 
 
 @in_loop
@@ -536,3 +496,81 @@ async def test_a_scenario_of_another_version_is_refused(redis: str) -> None:
             refused = await newer.chat("number", "a")
             assert (refused.status, refused.code) == (503, "invalid_scenario")
             assert (await newer.chat("number")).content == "Attempt 1"
+
+
+@in_loop
+async def test_what_this_version_does_not_know_is_refused_until_it_is_gone(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        await client.chat("number", "a")
+        with Redis.from_url(redis) as direct:
+            fault = {"fault": '{"kind": "newer"}', "fault_number": "1", "fault_left": "2"}
+            direct.hset("fakellm:session:a", mapping=fault)
+            direct.client_kill_filter(_type="pubsub")
+            await log.has("can be reached again")
+            assert any("the session 'a' cannot be served" in line and "'newer'" in line for line in log.lines)
+            refused = [await client.chat("number", "a") for _ in range(2)]
+            assert [(each.status, each.code) for each in refused] == [(503, "invalid_fault")] * 2
+            assert (await client.chat("number")).content == "Attempt 1"
+            direct.hdel("fakellm:session:a", *fault)
+        assert (await client.chat("number", "a")).content == "Attempt 2"
+
+
+@in_loop
+async def test_whatever_goes_wrong_a_server_goes_on_to_listen(redis: str, log: Log) -> None:
+    """Here, something is wrong with a message, and with a copy at first."""
+    app = redis_app(fresh(redis))
+    async with served(app) as (client,):
+        await client.chat("number", "a")
+        with Redis.from_url(redis) as direct:
+            direct.publish("fakellm:0:changes", "not JSON")
+            await log.has("a message of another server is lost")
+            direct.hset("fakellm:session:a", "advanced", "no number")
+            direct.client_kill_filter(_type="pubsub")
+            await log.has("sessions in Redis")
+            direct.hdel("fakellm:session:a", "advanced")
+            await log.has("can be reached again")
+        assert (await client.send("POST", "/s/a/_fakellm/reset")).status == 200
+
+
+@in_loop
+async def test_a_redis_without_memory_refuses_only_what_it_would_store(redis: str, log: Log) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        assert (await client.chat("number")).content == "Attempt 1"
+        with Redis.from_url(redis) as direct:
+            direct.config_set("maxmemory", 1)
+            try:
+                refused = await client.chat("number")
+                assert (refused.status, refused.code) == (503, "state_refused")
+                assert (await client.chat("plain")).content == "Hello"
+                await log.has("refuses a command: command not allowed when used memory", 3)  # also journals
+            finally:
+                direct.config_set("maxmemory", 0)
+        assert (await client.chat("number")).content == "Attempt 2"
+        journal = json.loads((await client.send("GET", "/_fakellm/journal")).body)
+    assert journal["dropped"] + len(journal["entries"]) == 4
+    assert journal["dropped"] > 0
+    assert not any("cannot be reached" in line for line in log.lines)
+
+
+@in_loop
+async def test_nothing_else_waits_while_a_scenario_is_compiled(redis: str) -> None:
+    """Here, that of one session takes until the others have been used."""
+    app, other = redis_app(fresh(redis)), redis_app(redis)
+    used, compile_it = asyncio.Event(), app.copies.engine
+
+    async def compiled(own: Any) -> Any:
+        if own is not None:
+            await used.wait()
+        return await compile_it(own)
+
+    app.copies.engine = compiled
+    async with served(app, other) as (first, second):
+        await first.chat("number", "a")
+        changing = asyncio.ensure_future(second.send("PUT", "/s/a/_fakellm/scenario", json.dumps(OTHER).encode()))
+        while (await second.chat("number", "a")).content != "Other 1":  # Redis does not have it yet
+            pass
+        assert (await first.chat("number", "b")).content == "Attempt 1"
+        assert (await second.send("GET", "/_fakellm/journal")).status == 200  # the first has answered
+        used.set()
+        assert (await changing).status == 200
+        assert (await first.chat("number", "a")).content == "Other 2"

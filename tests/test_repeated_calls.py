@@ -106,6 +106,11 @@ OTHERS: dict[str, tuple[On, list[Item], bool]] = {
     "other arguments": (on().reply(call("look", city="Rome")), [USER, *LOOP], True),
     "a script": (on().script(call("look", city="Oslo"), call("look", city="Oslo")), [USER, *LOOP], True),
     "other arguments in between": (LOOK, [USER, *LOOP[2:], *chat_round(0, "Rome"), *LOOP[:2]], True),
+    "a last call without a result": (
+        on(user="Hi", dialect="vllm").reply(call("look", city="Oslo")),
+        [USER, *LOOP[2:], LOOP[0]],
+        True,
+    ),
     "the user in between": (LOOK, [USER, *LOOP[:HALF], USER, *LOOP[HALF:]], True),
     "a server that is not strict": (LOOK, [USER, *LOOP], False),
 }

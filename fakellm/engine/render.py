@@ -148,6 +148,8 @@ def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
     if not {int, str}.issuperset(map(type, drawn.values())):
         return _Form()
     names = {str(value).encode("utf-8", "surrogatepass"): name for name, value in drawn.items()}
+    if len(names) < len(drawn):
+        return _Form()  # two have the same value here, and others elsewhere
     gap = b"|".join(map(re.escape, names)) or b"(?!)"
     parts = re.split(b"(%b)" % gap, body)
     texts = [text.replace(b"%", b"%%") for text in parts[::2]]
@@ -161,7 +163,7 @@ def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
 
 
 def _other(value: int | str) -> int | str:
-    """A value of the same kind and length that has nothing in common with this one."""
+    """A value of the same kind and length. It is another one, unless it is a text that is the same backwards."""
     return int(str(value).translate(_OTHER)) if isinstance(value, int) else value[::-1]
 
 

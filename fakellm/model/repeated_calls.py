@@ -50,13 +50,16 @@ def _value(arguments: str) -> Any:
 def _rounds(messages: tuple[Message, ...]) -> Iterator[Calls]:
     """The calls of each reply since the user's last message that have results, the latest first."""
     calls: Calls = ()
+    answered = False
     for message in reversed(messages):
         if message.role == "assistant":
+            if not answered:
+                continue
             calls = (*((call.name, call.arguments) for call in message.calls), *calls)
         elif message.role in ("tool", "function"):
             if calls:
                 yield calls
-            calls = ()
+            calls, answered = (), True
         else:
             break
     if calls:

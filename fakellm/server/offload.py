@@ -1,5 +1,5 @@
 """Runs work that may block away from the event loop. Owns the threads, and how many there are; knows nothing about the
-work.
+work but its form.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
+
+from fakellm.engine.response import Response, Work, give_up
 
 Result = Callable[[], Any]
 """Returns what some work returned, or raises what it raised."""
@@ -89,6 +91,17 @@ async def offload(run: Callable[[], Any]) -> Result:
             raise
         return partial(_raise, error)
     return lambda: value
+
+
+async def responded(outcome: Response | Work) -> Response:
+    """The response of an outcome whose work is part of other work. Work that gives no response is given up."""
+    if isinstance(outcome, Response):
+        return outcome
+    try:
+        return outcome.then(await offload(outcome.run))
+    except BaseException:
+        give_up(outcome)
+        raise
 
 
 async def in_thread(run: Callable[[], Any], threads: Threads = _OWN) -> Result:

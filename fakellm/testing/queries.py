@@ -82,8 +82,8 @@ class Queries:
             raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
 
     def assert_all_used(self) -> None:
-        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, and if the fault of
-        a rule has broken none of its replies."""
+        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, or has a fault
+        that was applied and broke nothing, unless another fault of the rule broke a reply."""
         __tracebackhide__ = True
         reply = self._call("GET", "/_fakellm/unused", "unused")
         if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:

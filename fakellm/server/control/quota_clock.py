@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from functools import partial
+from inspect import iscoroutinefunction
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,12 @@ _MOST = 10**9
 def advance(app: App, request: HttpRequest) -> Response | Work:
     """Lets the time pass that the request states; the reply has that of all such requests to the session."""
     milliseconds = round(1_000 * _seconds(request.target.parameters.get("seconds", "")))
-    passing = app.session(request.target.session).advance(milliseconds)
-    if not isinstance(passing, Awaitable):
-        return _advanced(passing)
-    return Work(partial(_awaited, passing), lambda result: _advanced(result()))
-
-
-async def _awaited(passing: Awaitable[int]) -> int:
-    return await passing
+    advance = app.session(request.target.session).advance
+    if iscoroutinefunction(advance):
+        return Work(partial(advance, milliseconds), lambda result: _advanced(result()))
+    passed = advance(milliseconds)
+    assert isinstance(passed, int)
+    return _advanced(passed)
 
 
 def _advanced(milliseconds: int) -> Response:

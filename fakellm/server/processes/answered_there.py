@@ -22,7 +22,7 @@ from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
-from fakellm.server.offload import in_thread, offload
+from fakellm.server.offload import in_thread, responded
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.continued import continuing, kept_for
 from fakellm.server.processes.elsewhere import answered
@@ -132,8 +132,7 @@ async def _called(engine: Engine, request: HttpRequest, match: Match, number: in
         matched = engine.matched(match, request.body, target.api, request.headers, target.url, continued)
         return engine.respond(matched, number)
 
-    outcome = (await in_thread(run))()
-    return outcome.then(await offload(outcome.run)) if isinstance(outcome, Work) else outcome
+    return await responded((await in_thread(run))())
 
 
 def remembered(store: SessionStore, keeper: Keeper, request: Request, response: Response) -> Response:

@@ -20,11 +20,11 @@ from fakellm.apis.operation import Keeper
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched
 from fakellm.engine.limited import alike, spent
-from fakellm.engine.response import Response, Work, changed, give_up
+from fakellm.engine.response import Response, Work, changed
 from fakellm.engine.state import AttemptCount, Attempted, Session
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
-from fakellm.server.offload import offload
+from fakellm.server.offload import responded
 from fakellm.server.processes.answered_there import FIRST, answered_with, remembered
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.continued import continuing, kept_for
@@ -144,14 +144,7 @@ def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Res
         return then(value)
 
     async def run() -> Response:
-        outcome = then(await value)
-        if isinstance(outcome, Work):
-            try:
-                outcome = outcome.then(await offload(outcome.run))
-            except BaseException:
-                give_up(outcome)
-                raise
-        return outcome
+        return await responded(then(await value))
 
     return making_response(run)
 

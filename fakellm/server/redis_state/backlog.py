@@ -93,6 +93,19 @@ class Backlog:
             self._size += item.bytes
         self._bound()
 
+    def lose(self, items: Sequence[Unwritten]) -> None:
+        """Counts those as lost that Redis does not have and never will."""
+        for item in items:
+            if item.kept is not None:
+                self._lose(item)
+
+    def lose_again(self, session: SessionName, before: Lost) -> None:
+        """These are lost, too: they have been counted as lost before, but Redis has not."""
+        lost = self.lost.setdefault(session, Lost())
+        lost.entries += before.entries
+        lost.unmatched += before.unmatched
+        lost.rules |= before.rules
+
     def __bool__(self) -> bool:
         return bool(self._items or self.lost)
 

@@ -12,6 +12,8 @@ those were `dropped`, how many of the dropped were `unmatched`, and how many wer
 
 from __future__ import annotations
 
+from fakellm.server.redis_state.session_start import START
+
 JOURNALS = """
 local JOURNALS, SIZES, SIZE, SEQUENCE =
     'fakellm:journals', 'fakellm:journals:sizes', 'fakellm:journals:size', 'fakellm:journals:sequence'
@@ -37,19 +39,9 @@ end
 each, the bytes of all, and the last sequence number."""
 
 _BOUNDED = (
-    JOURNALS
+    START
+    + JOURNALS
     + """
-local function opened(name, serial)
-    if redis.call('HGET', 'fakellm:session:' .. name, 'serial') ~= serial then
-        return false
-    end
-    if redis.call('HGET', key('entries', name), 'serial') ~= serial then
-        forget(name)
-        redis.call('HSET', key('entries', name), 'serial', serial)
-    end
-    return true
-end
-
 local function keep(name, seconds)
     for _, kind in ipairs({'entries', 'staged', 'order', 'changed', 'rules'}) do
         redis.call('EXPIRE', key(kind, name), seconds)
@@ -75,6 +67,42 @@ local function count_dropped(name, facts)
     if #facts > 1 then
         redis.call('SADD', key('rules', name), string.sub(facts, 2))
     end
+end
+
+local function lose(name, facts)
+    redis.call('HINCRBY', key('entries', name), 'lost', 1)
+    count_dropped(name, facts)
+end
+
+local function anew(name, serial)
+    local entries = key('entries', name)
+    number(name, '+inf')
+    for _, id in ipairs(redis.call('ZRANGE', key('order', name), 0, -1)) do
+        lose(name, redis.call('HGET', entries, 'f' .. id) or '1')
+    end
+    local facts = redis.call('HMGET', entries, 'dropped', 'lost', 'unmatched')
+    local rules = redis.call('SMEMBERS', key('rules', name))
+    forget(name)
+    redis.call('HSET', entries, 'serial', serial, 'lost', (facts[1] or 0) + (facts[2] or 0), 'unmatched', facts[3] or 0)
+    for _, rule in ipairs(rules) do
+        redis.call('SADD', key('rules', name), rule)
+    end
+end
+
+local function opened(name, serial)
+    if redis.call('HGET', 'fakellm:session:' .. name, 'serial') ~= serial then
+        return false
+    end
+    if redis.call('HGET', key('entries', name), 'serial') ~= serial then
+        anew(name, serial)
+    end
+    return true
+end
+
+local function vanished(name, seconds)
+    local session = 'fakellm:session:' .. name
+    start(session, 'fakellm:serials', seconds)
+    return redis.call('HEXISTS', session, 'replaced') == 0 and opened(name, redis.call('HGET', session, 'serial'))
 end
 
 local function drop(name)
@@ -126,14 +154,16 @@ local function bound(name, most_bytes, most_entries)
 end
 """
 )
-"""`opened`: whether the session still has this serial; its journal is then its own. `number` gives numbers to the
+"""`opened`: whether the session still has this serial; its journal is then its own. `anew` starts that, and counts what
+is there as lost: what has been replaced has left nothing. `vanished`: whether a session that has another serial is gone
+although nothing has replaced it (Redis has lost it); there is another one then. `number` gives numbers to the
 staged entries whose requests had arrived by then, `drop` drops the oldest entry, and `bound` as many as necessary: the
 newest always stays. A journal that has expired still counts, until it is the oldest."""
 
 WRITE = (
     _BOUNDED
     + """
-local time, names = redis.call('TIME'), {}
+local time, names, gone = redis.call('TIME'), {}, {}
 for i = 7, #ARGV, 10 do
     local name, serial, id, started, facts = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
     local request, size, state, reply, more = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ARGV[i + 9]
@@ -163,6 +193,11 @@ for i = 7, #ARGV, 10 do
                 redis.call('ZADD', key('changed', name), sequence, id)
             end
         end
+    elseif vanished(name, ARGV[1]) then
+        names[name], gone[name] = true, true
+        if request ~= '' then
+            lose(name, facts)
+        end
     end
 end
 for name, _ in pairs(names) do
@@ -171,19 +206,26 @@ for name, _ in pairs(names) do
     keep(name, ARGV[1])
 end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 1
+local found = {}
+for name, _ in pairs(gone) do
+    found[#found + 1] = name
+end
+return found
 """
 )
 """Arguments: the seconds that journals stay, the most bytes of all and the most entries of each, the age in seconds
 after which staged entries get their numbers although nothing reads them, channel, message; and ten for each entry:
 session, serial, id, when its request arrived in seconds since 1970, what counts when it is dropped, its request, that
 one's bytes, its state, its reply, and that one's bytes. What has not changed is empty. What has been written before
-changes nothing, so it may be sent again."""
+changes nothing, so it may be sent again.
+
+Returns the names of the sessions that Redis has lost: the journals of those that have started instead count the entries
+as lost. Entries of sessions that were replaced are dropped: the new journals begin without them."""
 
 LOSE = (
     _BOUNDED
     + """
-if opened(ARGV[2], ARGV[3]) then
+if opened(ARGV[2], ARGV[3]) or vanished(ARGV[2], ARGV[1]) then
     redis.call('HINCRBY', key('entries', ARGV[2]), 'lost', ARGV[4])
     redis.call('HINCRBY', key('entries', ARGV[2]), 'unmatched', ARGV[5])
     for i = 6, #ARGV do

@@ -25,7 +25,7 @@ from fakellm.server.offload import in_thread
 from fakellm.server.redis_state.backlog import Backlog, Unwritten
 from fakellm.server.redis_state.entry_bytes import encoded_reply, encoded_request, encoded_state
 from fakellm.server.redis_state.journal_scripts import KEEP, LOSE, PULL, WRITE
-from fakellm.server.redis_state.link import UNAVAILABLE, RedisLink
+from fakellm.server.redis_state.link import REFUSED, UNAVAILABLE, RedisLink
 from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import Pulled, PulledEntry, SharedJournal
 from fakellm.server.workers.reports import Reports, SessionName
@@ -77,6 +77,8 @@ class Journals:
         self.settled: Callable[[str, Entry], None] = lambda name, entry: None
         self._writing, self._pulling = asyncio.Lock(), asyncio.Lock()
         self._write_task: asyncio.Task[None] | None = None
+        self._anew = False
+        """Whether all replies under way are to be written again."""
         self._read: OrderedDict[str, SharedJournal] = OrderedDict()
         """The journals that have been read, the one read longest ago first."""
         self._followed: Counter[str | None] = Counter()
@@ -100,7 +102,8 @@ class Journals:
 
     def connected(self) -> None:
         """Must be called whenever Redis can be reached again: others may have taken replies under way for ended."""
-        self._write_soon(anew=True)
+        self._anew = True
+        self._write_soon()
 
     async def flushed(self, number: str) -> None:
         """Writes everything for a server that reads, and answers it. Raises RequestError."""
@@ -133,7 +136,7 @@ class Journals:
             try:
                 await self._pull(name)
             except RequestError as error:  # this server cannot have that session
-                if error.code == UNAVAILABLE:
+                if error.code in (UNAVAILABLE, REFUSED):
                     raise
 
     @contextmanager
@@ -233,45 +236,69 @@ class Journals:
         """Has Redis keep a journal for as long again. Raises RequestError."""
         await self._link.call(KEEP, [], self._kept, name)
 
-    def _write_soon(self, anew: bool = False) -> None:
+    def _write_soon(self) -> None:
         if self._write_task is None and self._link.up:
-            self._write_task = asyncio.create_task(self._write_now(anew))
+            self._write_task = asyncio.create_task(self._write_now())
 
-    async def _write_now(self, anew: bool) -> None:
+    async def _write_now(self) -> None:
         try:
-            if anew:
-                await self.reports.send(progress=maxsize, replies=False, anew=True)
-            with suppress(RequestError):  # it is written when Redis is back
-                await self.write()
+            more = True
+            while more:
+                if self._anew:
+                    self._anew = False
+                    await self.reports.send(progress=maxsize, replies=False, anew=True)
+                with suppress(RequestError):  # it is written when Redis is back
+                    await self.write()
+                more = self._anew  # Redis was lost meanwhile, and is back
         finally:
             self._write_task = None
 
     async def write(self) -> None:
-        """Writes everything that is staged. Raises RequestError if Redis cannot be reached."""
+        """Writes everything that is staged. Raises RequestError if Redis cannot be reached. What Redis refuses is
+        lost: the entries after it would wait for it for ever."""
         async with self._writing:
             while self._backlog:
                 await self._write_lost()
                 items = self._backlog.take(MOST_AT_ONCE, _MOST_ITEMS)
                 try:
-                    await self._write(items)
-                except BaseException:
-                    self._backlog.put_back(items)
-                    raise
+                    gone = await self._write(items)
+                except BaseException as error:
+                    if not isinstance(error, RequestError) or error.code != REFUSED:
+                        self._backlog.put_back(items)
+                        raise
+                    self._backlog.lose(items)
+                else:
+                    await self._read_again(gone)
 
-    async def _write(self, items: Sequence[Unwritten]) -> None:
+    async def _read_again(self, names: Sequence[str]) -> None:
+        """Copies sessions that have started anew, although nothing has replaced them."""
+        for name in names:
+            log.error("Redis has lost the session %r, which starts anew; its journal counts lost entries", name)
+            with suppress(RequestError):  # there is no copy then, or all are read again when Redis is back
+                await self._sessions.read_again(name)
+
+    async def _write(self, items: Sequence[Unwritten]) -> Sequence[str]:
+        """Writes these; returns the names of the sessions that Redis has lost."""
         make = partial(_encoded, items, self._servers)
         values = make() if sum(item.bytes for item in items) <= AT_ONCE else (await in_thread(make))()
         names = list({item.session.name for item in items})
         message = json.dumps(["written", "", names])
         bounds = self._most_bytes, MOST_ENTRIES, NUMBERED_SECONDS
-        await self._link.call(WRITE, [], self._kept, *bounds, self._link.channel, message, *values)
+        gone: Sequence[str] = await self._link.call(
+            WRITE, [], self._kept, *bounds, self._link.channel, message, *values
+        )
+        return gone
 
     async def _write_lost(self) -> None:
-        for session, lost in list(self._backlog.lost.items()):
+        while self._backlog.lost:
+            session, lost = self._backlog.lost.popitem()  # more may be lost meanwhile
             values = session.name, session.serial, lost.entries, lost.unmatched, *lost.rules
-            await self._link.call(LOSE, [], self._kept, *values)
-            del self._backlog.lost[session]
-            log.warning("journal entries dropped while Redis could not be reached: %d", lost.entries)
+            try:
+                await self._link.call(LOSE, [], self._kept, *values)
+            except BaseException:
+                self._backlog.lose_again(session, lost)
+                raise
+            log.warning("journal entries dropped before they were written to Redis: %d", lost.entries)
 
 
 def _encoded(items: Sequence[Unwritten], servers: Servers) -> list[Any]:

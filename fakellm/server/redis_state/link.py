@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
 from fakellm.base.errors import RequestError, ServerError
 
@@ -32,6 +32,8 @@ _SILENCE_SECONDS = 5.0
 
 UNAVAILABLE = "state_unavailable"
 """The code of the error that a client gets then."""
+REFUSED = "state_refused"
+"""The code of the error that a client gets if Redis refuses a command, because it has no more memory for example."""
 
 FAILURES = (RedisError, OSError, TimeoutError)
 
@@ -74,7 +76,10 @@ class RedisLink:
         """Connects. Raises ServerError if Redis cannot be reached."""
         try:
             await self._join()
-        except (*FAILURES, RequestError) as error:
+        except (ResponseError, RequestError) as error:
+            await self._close()
+            raise ServerError(f"cannot share sessions in Redis at {self._place}: {_shown(error)}") from None
+        except FAILURES as error:
             await self._close()
             raise ServerError(f"cannot reach Redis at {self._place}: {_shown(error)}") from None
         self._keeping = asyncio.create_task(self._keep())
@@ -91,7 +96,7 @@ class RedisLink:
 
     async def call(self, script: str, keys: Sequence[str], *values: Any, binary: bool = False) -> Any:
         """What a script returns: texts or, if it is `binary`, bytes. Raises RequestError, status 503, while Redis
-        cannot be reached."""
+        cannot be reached, and if it refuses this call."""
         return await self._tried(partial(self.run, script, keys, *values, binary=binary))
 
     async def names(self, pattern: str) -> list[str]:
@@ -106,6 +111,9 @@ class RedisLink:
             try:
                 return await what()
             except FAILURES as error:
+                if _is_refusal(error):
+                    log.error("Redis at %s refuses a command: %s", self._place, error)
+                    raise RequestError(503, f"Redis refuses what this request needs: {error}", REFUSED) from None
                 self._lost(error)
         message = (
             "This request needs the state that this server shares with others in Redis, which cannot be reached now. "
@@ -155,11 +163,21 @@ class RedisLink:
             await asyncio.wait([self._receiving])
             if not self._receiving.cancelled() and (error := self._receiving.exception()):
                 self._lost(error)
-            while not self.up:
-                await asyncio.sleep(_RETRY_SECONDS)
-                with suppress(*FAILURES, RequestError):
-                    await self._join()
-                    log.warning("Redis at %s can be reached again", self._place)
+            await self._return()
+
+    async def _return(self) -> None:
+        """Connects again, however often that fails. The log has once why it does, unless Redis cannot be reached."""
+        reasons: set[str] = set()
+        while not self.up:
+            await asyncio.sleep(_RETRY_SECONDS)
+            try:
+                await self._join()
+                log.warning("Redis at %s can be reached again", self._place)
+            except Exception as error:
+                lost = isinstance(error, FAILURES) and not _is_refusal(error)
+                if not lost and (reason := _shown(error)) not in reasons:
+                    reasons.add(reason)
+                    log.exception("sessions in Redis at %s cannot be read", self._place)
 
     async def _receive(self) -> None:
         while self.up:
@@ -167,7 +185,15 @@ class RedisLink:
             if message is None:
                 await self._redis.ping()
             elif message["type"] == "message":
-                await self._received(message["data"])
+                await self._handle(message["data"])
+
+    async def _handle(self, message: Any) -> None:
+        try:
+            await self._received(message)
+        except FAILURES:
+            raise
+        except Exception:  # whatever is wrong with one message, the next one is received
+            log.exception("a message of another server is lost")
 
     def _lost(self, error: BaseException) -> None:
         if self.up:
@@ -179,6 +205,11 @@ class RedisLink:
             )
             if self._receiving:
                 self._receiving.cancel()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether Redis has refused a command, as the Redis that is to have it: not one that has become a replica."""
+    return isinstance(error, ResponseError) and not isinstance(error, (ReadOnlyError, MasterDownError))
 
 
 def _shown(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from fakellm.engine.response import Outcome, Response, Watch, Work
 from fakellm.server.application import HttpRequest
 from fakellm.server.listener import EndedResponse
 from fakellm.server.live.feed import Watcher, Watching
-from fakellm.server.offload import offload
+from fakellm.server.offload import responded
 from fakellm.server.one_request.routes import REQUESTS
 from fakellm.server.one_request.rule_routes import RULES
 from fakellm.server.redis_state.redis_state import RedisState
@@ -34,10 +34,8 @@ def reading(copies: RedisState, request: HttpRequest) -> Callable[[Callable[[], 
         with following:  # from here on, nothing that is announced is missed
             await (copies.read_all() if target.operation == _ALL else copies.journals.read(name))
             found = outcome()
-            if isinstance(found, Work):
-                found = found.then(await offload(found.run))
-            assert isinstance(found, Response)
-            return found
+            assert isinstance(found, (Response, Work))
+            return await responded(found)
 
     return lambda outcome: Work(partial(run, outcome), lambda result: result(), waits)
 

@@ -25,7 +25,7 @@ from fakellm.server.control.scenario_routes import engine_reader, loaded, read_r
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
-from fakellm.server.redis_state.link import UNAVAILABLE
+from fakellm.server.redis_state.link import REFUSED, UNAVAILABLE
 from fakellm.server.redis_state.reading_routes import reading
 from fakellm.server.redis_state.redis_session import OwnScenario, RedisSession
 from fakellm.server.redis_state.redis_state import RedisState
@@ -75,9 +75,9 @@ class RedisApp(App):
         return work(lambda: super(RedisApp, self).handle(request)[0]), Entry(request.method, request.target.shown)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
-        """As that of App. What lacks Redis adds no line to the log, which has one that it is lost."""
+        """As that of App. What lacks Redis adds no line to the log, which has one of Redis."""
         response, entry = super().refuse(request, error, entry)
-        if error.code == UNAVAILABLE:
+        if error.code in (UNAVAILABLE, REFUSED):
             response = replace(response, explanation=None)
         return response, entry
 
@@ -106,9 +106,9 @@ class RedisApp(App):
             self.next_faults.pop(name, None)
             return
         if not isinstance(found, SharedFault) or found.number != number or not found.is_of(now):
-            requested = RequestedFault(msgspec.json.decode(fault, type=Fault))
-            count, spread = partial(self.copies.count_fault, name, number), partial(self.copies.spread, name)
-            make = partial(SharedFault, now, now.content, requested, number, count, spread)
+            requested = RequestedFault(_known_fault(fault))
+            count, announce = partial(self.copies.count_fault, name, number), partial(self.copies.announce, name)
+            make = partial(SharedFault, now, now.content, requested, number, count, announce)
             found = (await in_thread(make))()
             self.next_faults = {**self.next_faults, name: found}
         found.left = int(left)
@@ -116,6 +116,14 @@ class RedisApp(App):
     def _compiled(self, own: OwnScenario) -> Engine:
         with paused():
             return self.compiled(parsed(own.text.encode("utf-8", "surrogateescape")), own.strict, own.first)
+
+
+def _known_fault(text: str) -> Fault:
+    try:
+        return msgspec.json.decode(text, type=Fault)
+    except msgspec.ValidationError as error:
+        message = f"Redis has a fault that this version of fakellm does not know: {error}"
+        raise RequestError(503, message, "invalid_fault") from None
 
 
 def _own(engine: Engine) -> OwnScenario:

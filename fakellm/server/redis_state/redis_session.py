@@ -66,8 +66,8 @@ class RedisSession(MemorySession[Engine]):
             attempted = await self.shared.take(self, word(key), found)
         return attempted
 
-    def advance(self, milliseconds: int) -> Awaitable[int]:  # type: ignore[override] # Redis has the time
-        return self.shared.advance(self, milliseconds)
+    async def advance(self, milliseconds: int) -> int:  # type: ignore[override] # Redis has the time
+        return await self.shared.advance(self, milliseconds)
 
 
 def word(key: tuple[Hashable, ...]) -> str:

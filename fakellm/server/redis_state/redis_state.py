@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Attempted, Limits, MemorySession, MemoryState
-from fakellm.server.redis_state.confirmations import NOT_CONFIRMED, Confirmations
 from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink, repeated
 from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
@@ -32,10 +33,15 @@ SESSION_SECONDS = 86_400
 """How long Redis keeps a session that no server uses."""
 RENEW_SECONDS = SESSION_SECONDS // 4
 """How often a server states which sessions it uses."""
-CONFIRM_SECONDS = 5.0
-"""How long a change waits for the other servers."""
 
 T = TypeVar("T")
+
+log = logging.getLogger("fakellm")
+
+NOT_CONFIRMED = (
+    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
+    "as before for a while."
+)
 
 _SPEED = "fakellm:speed"
 _SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
@@ -56,13 +62,12 @@ class RedisState(MemoryState[Engine]):
         super().__init__(limits)
         self._most_attempts = limits.max_attempts
         self._link = RedisLink(url, self._joined, self._received)
-        self._reading = asyncio.Lock()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._servers = Servers(self._link)
         self.journals = Journals(self._link, self._servers, self, limits, SESSION_SECONDS)
         self._shelf = self.journals.shelf
         self.quotas = SharedQuotas(self._link, SESSION_SECONDS, limits, real_time)
-        self._confirmations = Confirmations()
-        self._taking: set[asyncio.Task[Attempted]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._renewing: list[asyncio.Task[None]] = []
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
         self.fault: Callable[[RedisSession, str | None, str | None, str | None], Awaitable[None]]
@@ -96,13 +101,13 @@ class RedisState(MemoryState[Engine]):
 
     async def read(self, name: str) -> None:
         """Copies a session, which starts if Redis does not have it. Raises RequestError."""
-        async with self._reading:
+        async with self._reading(name):
             if self.find(name) is None:
                 await self._copy(name, self._link.call)
 
     async def read_again(self, name: str) -> None:
         """Brings the copy of a session up to date. Raises RequestError."""
-        async with self._reading:
+        async with self._reading(name):
             await self._copy(name, self._link.call)
 
     async def read_all(self) -> None:
@@ -127,8 +132,7 @@ class RedisState(MemoryState[Engine]):
     async def set_speed(self, speed: float) -> None:
         """Has all servers divide delays by another number. Raises RequestError."""
         await self._link.call(PACE, [_SPEED], SESSION_SECONDS, repr(speed))
-        if not await self._servers.ask("speed", speed):
-            raise RequestError(503, NOT_CONFIRMED, "not_confirmed")
+        _confirmed(await self._servers.ask("speed", speed))
 
     async def count(self, session: RedisSession, word: str) -> AttemptCount:
         """Counts one more attempt. Raises RequestError."""
@@ -145,17 +149,20 @@ class RedisState(MemoryState[Engine]):
         return AttemptCount(number, bool(forgotten))
 
     async def take(self, session: RedisSession, word: str | None, found: Sequence[Case]) -> Attempted:
-        """Takes what the next attempt demands, and counts it if `word` has its count. Raises RequestError."""
-        if all(demand.period for each in found for demand in each.demands):
-            return await self._take(session, word, found)
-        taking = asyncio.create_task(self._take(session, word, found))
-        self._taking.add(taking)
-        taking.add_done_callback(self._taking.discard)
+        """Takes what the next attempt demands, and counts it if `word` has its count. Raises RequestError. If that is
+        cancelled, Redis still learns what has been given back."""
+        taking = self._start(self._take(session, word, found))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:  # the client has left
             taking.add_done_callback(give_back)
             raise
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _take(self, session: RedisSession, word: str | None, found: Sequence[Case]) -> Attempted:
         def run(now: RedisSession) -> Awaitable[Attempted | None]:
@@ -190,14 +197,18 @@ class RedisState(MemoryState[Engine]):
         return left
 
     async def spread(self, name: str) -> None:
-        """Has all servers bring their copies of a session up to date. Raises RequestError."""
-        await self._servers.ask("change", name)
+        """Has all servers bring their copies of a session up to date. Raises RequestError, also if one does not."""
+        _confirmed(await self.announce(name))
+
+    async def announce(self, name: str) -> bool:
+        """As `spread`, but returns whether all servers have. Raises RequestError if Redis cannot be reached."""
+        return await self._servers.ask("change", name)
 
     async def _in(self, session: RedisSession, run: Callable[[RedisSession], Awaitable[T | None]]) -> T:
         """What a call returns in a session. If that is None, Redis has another session of this name, of which this
         server has not heard yet."""
         while (found := await run(session)) is None:
-            async with self._reading:
+            async with self._reading(session.name):
                 session = await self._copy(session.name, self._link.call)
         return found
 
@@ -214,10 +225,23 @@ class RedisState(MemoryState[Engine]):
             elif not session.replies:
                 self.replace(partial(self.forget, name))
 
+    def _reading(self, name: str) -> asyncio.Lock:
+        """What has one task at a time copy a session: it may have to be compiled, for which no other session waits."""
+        return self._locks.setdefault(name, asyncio.Lock())
+
     async def _copy(self, name: str, run: Callable[..., Awaitable[Any]]) -> RedisSession:
-        """Reads a session of Redis, and copies it unless the copy is up to date."""
+        """Reads a session of Redis, and copies it unless the copy is up to date. There is no copy of one that this
+        server cannot serve."""
         values = await run(OPEN, [*keys(name)[:1], _SERIALS], SESSION_SECONDS)
-        serial, version, text, strict, first, advanced, *fault = values
+        try:
+            return await self._copied(name, *values)
+        except RequestError:
+            self.replace(partial(self.forget, name))
+            raise
+
+    async def _copied(
+        self, name: str, serial: str, version: str, text: str, strict: str, first: str, advanced: str, *fault: Any
+    ) -> RedisSession:
         session = self.find(name)
         if not isinstance(session, RedisSession) or (session.serial, session.version) != (serial, version):
             scenario = None if text is None else OwnScenario(text, strict == "1", int(first))
@@ -243,36 +267,46 @@ class RedisState(MemoryState[Engine]):
 
     async def _change(self, name: str, script: str, *values: Any) -> None:
         """Changes a session in Redis, and waits until every server that Redis informs has the change."""
-        number = self._servers.number()
         session, *others = keys(name)
-        message = json.dumps(["change", number, name])
-        values = SESSION_SECONDS, self._link.channel, message, *values
-        changing = self._link.call(script, [session, _SERIALS, *others], *values)
-        try:
-            servers = await self._confirmations.of(number, changing, CONFIRM_SECONDS)
-        except TimeoutError:
-            raise RequestError(503, NOT_CONFIRMED, "not_confirmed") from None
-        if servers < 0:
-            message = "Another request has changed the scenario of this session in the meantime; send this one again."
-            raise RequestError(409, message, "session_changed")
+
+        async def change(*message: str) -> Any:
+            every = [session, _SERIALS, *others]
+            servers = await self._link.call(script, every, SESSION_SECONDS, *message, *values)
+            if servers is None:
+                await self.read_again(name)  # what has changed may be that Redis has lost it, which nobody announces
+                text = "Another request has changed the scenario of this session in the meantime; send this one again."
+                raise RequestError(409, text, "session_changed")
+            return servers
+
+        _confirmed(await self._servers.ask("change", name, change))
 
     async def _joined(self) -> None:
         """Brings the copies up to date: this server has missed the changes while it could not reach Redis."""
         number = await self._link.run(JOIN, [_SERVERS])
         await self._servers.join(number)
         await self.quotas.holdings.joined(number)
-        async with self._reading:
-            for name in self.sessions() or ("",):
-                await self._copy(name, self._link.run)
+        copies = self.sessions()
+        for name in copies:
+            await self._copy_again(name)
+        if not copies:
+            await self._copy("", self._link.run)
         if (speed := await self._link.run(PACE, [_SPEED], SESSION_SECONDS)) is not None:
             self.pace(float(speed))
         asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
+
+    async def _copy_again(self, name: str) -> None:
+        """Brings a copy up to date, if this server can serve the session."""
+        async with self._reading(name):
+            try:
+                await self._copy(name, self._link.run)
+            except RequestError as error:
+                log.error("the session %r cannot be served: %s", name, error)
 
     async def _received(self, message: str) -> None:
         """Does what a server has sent, this one too."""
         kind, number, content = json.loads(message)
         if kind == "change":
-            await self._changed(number, content)
+            self._start(self._changed(number, content))  # what follows does not wait until a scenario is compiled
         elif kind == "flush":
             with suppress(RequestError):
                 await self.journals.flushed(number)
@@ -286,12 +320,21 @@ class RedisState(MemoryState[Engine]):
             self.journals.announced(content)
         elif kind == "answer":
             self._servers.answered(number, content)
-            self._confirmations.confirm(number)
 
     async def _changed(self, number: str, name: str) -> None:
         """Applies a change, and confirms it."""
-        with suppress(RequestError):  # if Redis is lost, all copies are brought up to date when it is back
-            async with self._reading:
+        try:
+            async with self._reading(name):
                 if self.find(name) is not None:
                     await self._copy(name, self._link.call)
+        except RequestError:  # if Redis is lost, all copies are brought up to date when it is back
+            log.debug("the session %r cannot be read now", name, exc_info=True)
+        except Exception:
+            log.exception("a change of the session %r is lost", name)
+        else:
             await self._servers.answer(number)
+
+
+def _confirmed(by_all: bool) -> None:
+    if not by_all:
+        raise RequestError(503, NOT_CONFIRMED, "not_confirmed")

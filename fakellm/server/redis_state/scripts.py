@@ -1,30 +1,19 @@
 """What Redis does in one step, in Lua. Nothing comes between the commands of a script.
 
-Owns how a session is kept: a hash with its serial, which no other has, its version, which every change replaces, and
-its scenario as JSON if it has its own; and a hash with the number of the last attempt of each count, negative if counts
-had been dropped before the first.
+Owns how a session is kept: a hash with its serial, which no other has, its version, which every change replaces, its
+scenario as JSON if it has its own, and `replaced` if it has replaced another one, of which nothing stays; and a hash
+with the number of the last attempt of each count, negative if counts had been dropped before the first.
 """
 
 from __future__ import annotations
 
 from fakellm.server.redis_state.journal_scripts import JOURNALS
-
-_SERIAL = """
-local function serial(counter)
-    local time = redis.call('TIME')
-    return redis.call('INCR', counter) .. '.' .. time[1] .. '.' .. time[2]
-end
-"""
-"""With the time, it stays unique if Redis loses its data."""
+from fakellm.server.redis_state.session_start import START
 
 OPEN = (
-    _SERIAL
+    START
     + """
-if redis.call('EXISTS', KEYS[1]) == 0 then
-    local number = serial(KEYS[2])
-    redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
-end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
+start(KEYS[1], KEYS[2], ARGV[1])
 return redis.call('HMGET', KEYS[1], 'serial', 'version', 'scenario', 'strict', 'first', 'advanced',
     'fault', 'fault_number', 'fault_left')
 """
@@ -33,37 +22,40 @@ return redis.call('HMGET', KEYS[1], 'serial', 'version', 'scenario', 'strict', '
 there was none."""
 
 REPLACE = (
-    _SERIAL
+    START
     + JOURNALS
     + """
 local number = serial(KEYS[2])
 forget(string.sub(KEYS[1], #'fakellm:session:' + 1))
 redis.call('DEL', KEYS[1], unpack(KEYS, 3))
-redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
-if ARGV[4] then
-    redis.call('HSET', KEYS[1], 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+redis.call('HSET', KEYS[1], 'serial', number, 'version', number, 'replaced', 1)
+if ARGV[5] then
+    redis.call('HSET', KEYS[1], 'scenario', ARGV[5], 'strict', ARGV[6], 'first', ARGV[7])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-return redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return redis.call('PUBSUB', 'CHANNELS', ARGV[4])
 """
 )
-"""Keys: a session, the counter of serials, and the others of the session. Arguments: seconds, channel, message, and the
-scenario, if it gets its own. Returns how many servers get the message."""
+"""Keys: a session, the counter of serials, and the others of the session. Arguments: seconds, channel, message, the
+pattern of the channels of servers, and the scenario, if it gets its own. Returns the channels of the servers that are
+there."""
 
 CHANGE = (
-    _SERIAL
+    START
     + """
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[7] then
-    return -1
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[8] then
+    return false
 end
 local number = serial(KEYS[2])
-redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[5], 'strict', ARGV[6], 'first', ARGV[7])
 redis.call('EXPIRE', KEYS[1], ARGV[1])
-return redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return redis.call('PUBSUB', 'CHANNELS', ARGV[4])
 """
 )
-"""As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns -1 if it is no longer
-that one."""
+"""As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns nothing if it is no
+longer that one."""
 
 COUNTING = """
 local function following(session, counts, key)
@@ -124,5 +116,5 @@ return redis.call('GET', KEYS[1])
 """
 """Key: the speed. Arguments: the seconds that it stays, and the new one, if it changes. Returns it, or nothing."""
 
-JOIN = _SERIAL + "return serial(KEYS[1])"
+JOIN = START + "return serial(KEYS[1])"
 """Key: the counter of servers. Returns the number of one more, which no other has."""

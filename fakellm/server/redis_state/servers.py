@@ -11,8 +11,9 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from fakellm.server.redis_state.journal_scripts import ASK, ENTER
 from fakellm.server.redis_state.link import RedisLink
 
 ANSWER_SECONDS = 5.0
-"""How long a server is waited for before a journal is read without what it has not written."""
+"""How long a server is waited for: then a change counts as not confirmed, and a journal is read without what it has not
+written."""
 
 _LOOK_SECONDS = 0.5
 """How often it is checked meanwhile whether it is still there."""
@@ -102,15 +104,17 @@ class Servers:
             found.append((after - before, int(seconds) + int(microseconds) / 1_000_000 - (before + after) / 2))
         return min(found)[1]
 
-    async def ask(self, kind: str, content: Any = None) -> bool:
+    async def ask(self, kind: str, content: Any = None, send: Callable[..., Awaitable[Any]] | None = None) -> bool:
         """Sends all servers a message, and returns when they have answered; whether all have. Raises RequestError if
         Redis cannot be reached. Whoever does not answer for ANSWER_SECONDS is not waited for again until it does, and
-        the log has its name."""
+        the log has its name. `send`: sends it together with a change, and does and returns what ASK does."""
         number = self.number()
         question = self._questions[number] = _Question()
         try:
             message = json.dumps([kind, number, content])
-            channels = await self._link.call(ASK, [], self._link.channel, message, self.pattern)
+            send = send or partial(self._link.call, ASK, [])
+            channels = await send(self._link.channel, message, self.pattern)
+            self._silent &= self.named(channels)
             servers = await self._answers(question, self.named(channels))
             if late := servers - self._silent - question.answered:
                 self._silent |= late

@@ -8,10 +8,10 @@ from functools import partial
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
-from fakellm.engine.response import Response, Work, give_up
+from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.control.next_fault import NextFault, RequestedFault, blamed
-from fakellm.server.offload import offload
+from fakellm.server.offload import responded
 from fakellm.server.processes.model_reply import making_response
 
 SET_FAULT = """
@@ -51,7 +51,7 @@ class SharedFault(NextFault):
         requested: RequestedFault,
         number: str,
         count: Callable[[int], Awaitable[int]],
-        put_back: Callable[[], Awaitable[None]],
+        put_back: Callable[[], Awaitable[object]],
     ) -> None:
         super().__init__(session, content, requested)
         self.number = number
@@ -66,9 +66,9 @@ class SharedFault(NextFault):
         left = await self._count(-1)
         self.left = max(left, 0)
         if left < 0:
-            return await _response(reply(content))
+            return await responded(reply(content))
         try:
-            response = blamed(await _response(reply(self.engine(content))))
+            response = blamed(await responded(reply(self.engine(content))))
         except RequestError:
             await self._return()
             raise
@@ -84,13 +84,3 @@ class SharedFault(NextFault):
     async def _return(self) -> None:
         if await self._count(1) >= 0:
             await self._put_back_shared()
-
-
-async def _response(outcome: Response | Work) -> Response:
-    if isinstance(outcome, Response):
-        return outcome
-    try:
-        return outcome.then(await offload(outcome.run))
-    except BaseException:
-        give_up(outcome)
-        raise

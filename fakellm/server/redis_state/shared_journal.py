@@ -6,6 +6,7 @@ are reported, and come back like all others.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from fakellm.engine.journal import Journal, Shelf
 from fakellm.server.redis_state.entry_bytes import EntryState, decoded_reply, decoded_request, decoded_state
 from fakellm.server.workers.owned import answer, update
 from fakellm.server.workers.reports import Reports, SessionName
+
+log = logging.getLogger("fakellm")
 
 
 class PulledEntry(Struct, frozen=True, array_like=True):
@@ -101,12 +104,24 @@ class SharedJournal(Journal):
             self.drop()
         if not self._entries:
             self.count = pulled.dropped
-        found = [entry for item in pulled.items if (entry := self._take_over(item, clock))]
+        found = [entry for item in pulled.items if (entry := self._followed(item, clock))]
         found += self._ended(pulled.servers, now)
         self.place, self.changed, self.known = pulled.place, pulled.changed, f"{pulled.dropped}:{pulled.lost}"
         self._lost, self.dropped_unmatched = pulled.lost, pulled.unmatched
         self.dropped_rules.update(pulled.rules)
         return found
+
+    def _followed(self, item: PulledEntry, clock: float) -> Entry | None:
+        """As `_take_over`; an entry that cannot be read is an empty one, so that those after it keep their numbers."""
+        try:
+            return self._take_over(item, clock)
+        except Exception:  # whatever is wrong with one entry, the others are read
+            log.exception("the journal of the session %r has an entry that cannot be read", self.session.name)
+        if item.request is None:
+            return None
+        entry = Entry("", "", explanation="This server cannot read this entry.", outcome="server stopped")
+        super().add(entry)
+        return entry
 
     def _take_over(self, item: PulledEntry, clock: float) -> Entry | None:
         """The entry, after it has what is new of it; None if it has been dropped."""

@@ -6,14 +6,14 @@ Informs Redis of what is given back, which delays nothing. After Redis was lost,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
 import msgspec
 
 from fakellm.base.errors import RequestError
-from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.link import REFUSED, RedisLink
 from fakellm.server.redis_state.quotas.quota_scripts import GIVE_BACK, RENEW_HELD
 
 LEASE_SECONDS = 15
@@ -47,15 +47,20 @@ class Holdings:
 
     def give_back(self, serial: str, amounts: Amounts) -> None:
         """Gives back what a reply has held that has ended."""
-        held, returned = self._held[serial], self._returned.setdefault(serial, {})
+        held = self._held[serial]
         for word, amount in amounts:
-            returned[word] = returned.get(word, 0) + amount
             held[word] -= amount
             if not held[word]:
                 del held[word]
         if not held:
             del self._held[serial]
+        self._add(serial, amounts)
         self._inform()
+
+    def _add(self, serial: str, amounts: Amounts) -> None:
+        returned = self._returned.setdefault(serial, {})
+        for word, amount in amounts:
+            returned[word] = returned.get(word, 0) + amount
 
     def returned(self, serial: str) -> list[tuple[str, int]]:
         """What has been given back in a session, of which the caller informs Redis now."""
@@ -75,17 +80,22 @@ class Holdings:
             while self._returned and self._link.up:
                 returned, self._returned = self._returned, {}
                 keys = [self._key(serial) for serial in returned]
-                amounts = [list(each.items()) for each in returned.values()]
+                amounts = {serial: list(each.items()) for serial, each in returned.items()}
                 try:
-                    await self._link.call(GIVE_BACK, keys, as_json(amounts))
-                except RequestError:
-                    self.lost(returned)
+                    await self._link.call(GIVE_BACK, keys, as_json(list(amounts.values())))
+                except RequestError as error:
+                    self.lost(amounts, error)
+                    return
         finally:
             self._returning = None
 
-    def lost(self, serials: Iterable[str]) -> None:
+    def lost(self, returned: Mapping[str, Amounts], error: RequestError) -> None:
         """Must be called if Redis could not be informed of what has been given back in these sessions."""
-        self._unknown.update(serials)
+        if error.code != REFUSED:
+            self._unknown.update(returned)
+            return
+        for serial, amounts in returned.items():
+            self._add(serial, amounts)  # it is informed when the lease is renewed
 
     async def joined(self, server: str) -> None:
         """Has Redis know again what this server holds, which has another number now. Raises what the package redis

@@ -66,7 +66,7 @@ class SharedQuotas:
     async def take(self, name: str, serial: str, word: str | None, found: Iterable[Case]) -> Attempted | None:
         """Takes what the next attempt demands, and counts it if `word` has its count. None if Redis has another session
         of this name. Raises RequestError."""
-        found = tuple(found)
+        found, returned = tuple(found), self.holdings.returned(serial)
         content = {
             "serial": serial,
             "seconds": self._seconds,
@@ -78,12 +78,12 @@ class SharedQuotas:
             "held": prefix(serial),
             "server": self.holdings.server,
             "lease": LEASE_SECONDS,
-            "returned": self.holdings.returned(serial),
+            "returned": returned,
         }
         try:
             result = await self._link.call(TAKE, [*keys(name), holders(serial)], as_json(content))
-        except RequestError:
-            self.holdings.lost([serial])
+        except RequestError as error:
+            self.holdings.lost({serial: returned}, error)
             raise
         return None if result is None else self._attempted(serial, word, found, result)
 
