@@ -12,6 +12,7 @@ class Target(Struct, frozen=True):
     model: the model or deployment in the path.
     api: the name of the API that parses and refuses requests to it, in `fakellm.apis.route`.
     id: the id of a stored object in the path.
+    item: the id of an item of that object in the path.
     known: whether it is a route of any API.
     shared: whether it may be any API's: then the headers of the request tell which.
     """
@@ -20,5 +21,6 @@ class Target(Struct, frozen=True):
     model: str | None = None
     api: str = "chat"
     id: str | None = None
+    item: str | None = None
     known: bool = True
     shared: bool = False

@@ -174,6 +174,9 @@ def test_the_routes_are_found_under_every_base_path(base: str) -> None:
     assert urls.target(f"{base}/conversations/a%2Fb/items") == Target(
         urls.CONVERSATION_ITEMS, api="responses", id="a/b"
     )
+    assert urls.target(f"{base}/conversations/a/items/b%2Fc") == Target(
+        urls.CONVERSATION_ITEM, api="responses", id="a", item="b/c"
+    )
 
 
 @pytest.mark.parametrize("path", ["/v2/responses", "/responses/", "/v1/responses/a/b", "/x/responses", "/v1/response"])

@@ -222,6 +222,26 @@ def test_a_conversation_collects_the_items_of_its_responses() -> None:
         operations.retrieve_conversation(kept, "conv_1")
 
 
+def test_an_item_of_a_conversation_can_be_deleted_and_no_other_gets_its_id() -> None:
+    sent = {"items": [{"role": "user", "content": "Hi"}]}
+    kept, made = operations.create_conversation(KeptResponses(), "conv_1", 7, {})
+    ids = []
+    for _ in range(3):
+        kept, added = operations.add_conversation_items(kept, "conv_1", sent)
+        ids.append(added["first_id"])
+    assert operations.retrieve_conversation_item(kept, "conv_1", ids[0])[1]["id"] == ids[0]
+    kept, left = operations.delete_conversation_item(kept, "conv_1", ids[0])
+    assert left == made
+    kept, added = operations.add_conversation_items(kept, "conv_1", sent)
+    _, items = operations.list_conversation_items(kept, "conv_1", {"order": "asc"})
+    assert [item["id"] for item in items["data"]] == [*ids[1:], added["first_id"]]
+    assert added["first_id"] not in ids
+    for item in (ids[0], ""):
+        for change in (operations.retrieve_conversation_item, operations.delete_conversation_item):
+            with pytest.raises(RequestError, match=rf"^Item with id '{item}' not found in conversation 'conv_1'\.$"):
+                change(kept, "conv_1", item)
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.booleans()), max_size=20))
 def test_what_is_kept_stays_within_its_bound(puts: list[tuple[int, int, bool]]) -> None:
     kept = KeptResponses(most_bytes=4_000)
@@ -266,18 +286,18 @@ def operation(method: str, url: str, body: bytes = b"") -> OperationRequest:
 def test_every_route_is_answered() -> None:
     store = new_store()
     kept, sent, _ = posted(store.read())
-    kept, _ = operations.create_conversation(kept, "conv_1", 7, {})
+    kept, _ = operations.create_conversation(kept, "conv_1", 7, {"items": [{"id": "msg_1", "content": "Hi"}]})
     for route, methods in STORED.items():
         for method in methods:
             name = "conv_1" if "conversations" in route else sent["id"]
             store = new_store()
             store.write(store.read(), kept)
             try:
-                plan = answered(store, operation(method, route.replace("{id}", name), b"{}"), method)
+                plan = answered(store, operation(method, route.format(id=name, item="msg_1"), b"{}"), method)
             except RequestError as error:
                 assert "in the background" in error.message  # noqa: PT017 # only a cancellation is refused
             else:
-                assert json.loads(plan.body)["object"]
+                assert json.loads(plan.body)["type" if (route, method) == (urls.CONVERSATION_ITEM, "GET") else "object"]
 
 
 def test_a_stream_is_resumed_over_its_route() -> None:

@@ -140,6 +140,20 @@ def test_a_long_conversation_is_kept(client: openai.OpenAI) -> None:
     assert continued.output_text == "You are Ada."
 
 
+def test_a_conversation_goes_on_when_its_call_without_an_output_is_deleted(client: openai.OpenAI) -> None:
+    call: Any = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "look", "arguments": "{}"}
+    made = client.conversations.create(items=[{"type": "message", "role": "user", "content": "I am Ada"}, call])
+    with pytest.raises(openai.BadRequestError, match="No tool output found for function call c1"):
+        client.responses.create(model="gpt-5", input="Who am I?", conversation=made.id)
+    found = client.conversations.items.retrieve("fc_1", conversation_id=made.id)
+    assert found.type == "function_call"
+    assert client.conversations.items.delete("fc_1", conversation_id=made.id) == made
+    with pytest.raises(openai.NotFoundError, match="Item with id 'fc_1' not found"):
+        client.conversations.items.delete("fc_1", conversation_id=made.id)
+    continued = client.responses.create(model="gpt-5", input="Who am I?", conversation=made.id)
+    assert continued.output_text
+
+
 class Size:
     """A kept value of this size."""
 

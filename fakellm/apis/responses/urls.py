@@ -24,13 +24,17 @@ INPUT_ITEMS = f"{ONE}/input_items"
 CONVERSATIONS = "/v1/conversations"
 CONVERSATION = f"{CONVERSATIONS}/{{id}}"
 CONVERSATION_ITEMS = f"{CONVERSATION}/items"
+CONVERSATION_ITEM = f"{CONVERSATION_ITEMS}/{{item}}"
 
 REPLIES = (CREATE,)
-ROUTES = (CREATE, INPUT_TOKENS, COMPACT, ONE, CANCEL, INPUT_ITEMS, CONVERSATIONS, CONVERSATION, CONVERSATION_ITEMS)
+ROUTES = (
+    *(CREATE, INPUT_TOKENS, COMPACT, ONE, CANCEL, INPUT_ITEMS),
+    *(CONVERSATIONS, CONVERSATION, CONVERSATION_ITEMS, CONVERSATION_ITEM),
+)
 
 _BASES = pattern(*RESPONSES)
 _RESPONSES = re.compile(_BASES + r"/responses(?:/([^/]+)(/cancel|/input_items)?)?")
-_CONVERSATIONS = re.compile(_BASES + r"/conversations(?:/([^/]+)(/items)?)?")
+_CONVERSATIONS = re.compile(_BASES + r"/conversations(?:/([^/]+)(/items(?:/([^/]+))?)?)?")
 
 
 def target(path: str) -> Target | None:
@@ -46,5 +50,7 @@ def target(path: str) -> Target | None:
         name, rest = found[1], found[2] or ""
         if name is None:
             return Target(CONVERSATIONS, api="responses")
+        if found[3] is not None:
+            return Target(CONVERSATION_ITEM, api="responses", id=unquote(name), item=unquote(found[3]))
         return Target(CONVERSATION + rest, api="responses", id=unquote(name))
     return None

@@ -138,6 +138,28 @@ def list_conversation_items(kept: KeptResponses, name: str, query: Mapping[str, 
 def add_conversation_items(kept: KeptResponses, name: str, body: JSON) -> Done:
     """`POST /conversations/{id}/items`."""
     found = conversation(kept, name)
-    added = input_items(body.get("items") or [], f"{name} {len(found.items)}")
+    added = input_items(body.get("items") or [], f"{name} {len(found.items) + found.deleted}")
     kept = kept.with_conversation(replace(found, items=(*found.items, *texts_of(added))))
     return kept, page(added, {"order": "asc", "limit": str(_MOST_ITEMS)})
+
+
+def retrieve_conversation_item(kept: KeptResponses, name: str, item: str) -> Done:
+    """`GET /conversations/{id}/items/{item}`."""
+    return kept, _items(conversation(kept, name), item)[0]
+
+
+def delete_conversation_item(kept: KeptResponses, name: str, item: str) -> Done:
+    """`DELETE /conversations/{id}/items/{item}`: returns the conversation."""
+    found = conversation(kept, name)
+    _items(found, item)
+    rest = tuple(each for each in found.items if json.loads(each).get("id") != item)
+    found = replace(found, items=rest, deleted=found.deleted + len(found.items) - len(rest))
+    return kept.with_conversation(found), conversation_json(found)
+
+
+def _items(found: Conversation, item: str) -> list[JSON]:
+    """The items with this id: of several, a client has sent the id. Raises RequestError if there is none."""
+    items = [each for each in map(json.loads, found.items) if each.get("id") == item]
+    if not items:
+        raise RequestError(404, f"Item with id '{item}' not found in conversation '{found.id}'.", None)
+    return items

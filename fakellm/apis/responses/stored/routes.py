@@ -55,6 +55,10 @@ def _id(request: OperationRequest) -> str:
     return request.target.id or ""
 
 
+def _item(request: OperationRequest) -> str:
+    return request.target.item or ""
+
+
 def _query(request: OperationRequest) -> Mapping[str, str]:
     return dict(parse_qsl(request.url.partition("?")[2]))
 
@@ -97,6 +101,10 @@ STORED: Mapping[str, Mapping[str, Change]] = {
     urls.CONVERSATION_ITEMS: {
         "GET": lambda kept, request: operations.list_conversation_items(kept, _id(request), _query(request)),
         "POST": lambda kept, request: operations.add_conversation_items(kept, _id(request), _body(request)),
+    },
+    urls.CONVERSATION_ITEM: {
+        "GET": lambda kept, request: operations.retrieve_conversation_item(kept, _id(request), _item(request)),
+        "DELETE": lambda kept, request: operations.delete_conversation_item(kept, _id(request), _item(request)),
     },
 }
 """The operations, by route and method."""

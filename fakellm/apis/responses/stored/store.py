@@ -63,12 +63,14 @@ class StoredResponse(Struct, frozen=True):
 
 
 class Conversation(Struct, frozen=True):
-    """A conversation that is kept: its id, when it was created, its metadata, and its items as JSON."""
+    """A conversation that is kept: its id, when it was created, its metadata, its items as JSON, and how many were
+    deleted: no other item gets the id of one of those."""
 
     id: str
     created: int
     metadata: str = "{}"
     items: tuple[str, ...] = ()
+    deleted: int = 0
 
     @property
     def size(self) -> int:
