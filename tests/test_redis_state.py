@@ -269,6 +269,21 @@ async def test_the_speed_is_that_of_all_servers_and_of_those_that_join(redis: st
 
 
 @in_loop
+async def test_a_speed_that_cannot_be_is_ignored(redis: str, log: Log) -> None:
+    """Whatever program has set it, by a message or for servers that join."""
+    with Redis.from_url(fresh(redis)) as direct:
+        direct.set("fakellm:speed", "fast")
+        async with served(redis_app(redis)) as (client,):
+            await log.has("the speed in Redis is ignored")
+            for number, speed in enumerate(('"fast"', "-1", "null", "[]", "1e-9"), 2):
+                direct.publish("fakellm:0:changes", f'["speed", "1", {speed}]')
+                await log.has("the speed in Redis is ignored", number)
+            assert json.loads((await client.send("GET", "/_fakellm/speed")).body) == {"speed": 1}
+            assert (await client.send("PUT", "/_fakellm/speed", b'{"speed": 4}')).status == 200
+            assert json.loads((await client.send("GET", "/_fakellm/speed")).body) == {"speed": 4}
+
+
+@in_loop
 async def test_of_two_changes_at_once_none_is_lost(redis: str) -> None:
     body = json.dumps(MORE).encode()
     async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
