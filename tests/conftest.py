@@ -18,7 +18,7 @@ from fakellm.engine.response import Response, Work
 from fakellm.server.application import Application, HttpRequest
 from fakellm.server.offload import offload
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.redis_server"]
 
 ROOT = Path(__file__).parent.parent
 CORPUS = Path(os.environ.get("FAKELLM_CORPUS") or ROOT.parent / "shared" / "corpus")

@@ -1,14 +1,22 @@
-"""A Redis of a test's own."""
+"""A Redis of a test's own, and laws of servers that share their state in it. A plugin of pytest: it has fixtures."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+C = TypeVar("C")
 
 
 class RedisProcess:
@@ -53,3 +61,80 @@ def redis_server(folder: Path) -> Iterator[str]:
         yield server.url
     finally:
         server.stop()
+
+
+class Log(logging.Handler):
+    """The lines that a server logs, and a wait for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._logged = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self._logged.set()
+
+    async def has(self, text: str, times: int = 1) -> None:
+        while sum(text in line for line in self.lines) < times:
+            self._logged.clear()
+            await self._logged.wait()
+
+
+@contextmanager
+def logged() -> Iterator[Log]:
+    """What is logged within the block."""
+    handler = Log()
+    logging.getLogger("fakellm").addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger("fakellm").removeHandler(handler)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    with logged() as handler:
+        yield handler
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
+    """Starts a Redis that a test may kill."""
+    started: list[RedisProcess] = []
+
+    def start(keeps: bool) -> RedisProcess:
+        started.append(RedisProcess(tmp_path, keeps))
+        return started[0]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+def for_all(
+    steps: st.SearchStrategy[Any],
+    running: AbstractAsyncContextManager[C],
+    compared: Callable[[C, str, Any], Coroutine[Any, Any, None]],
+) -> None:
+    """A law of servers, in a session of its own each time. `running`: starts them. `compared`: called with what that
+    gives, with the path of the session, and with the steps."""
+    sessions = count(1)
+    with asyncio.Runner() as runner:
+        clients = runner.run(running.__aenter__())
+
+        @given(steps)
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        def law(found: Any) -> None:
+            runner.run(compared(clients, f"/s/{next(sessions)}", found))
+
+        try:
+            law()
+        finally:
+            runner.run(running.__aexit__(None, None, None))

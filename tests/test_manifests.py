@@ -26,7 +26,6 @@ from fakellm.cli.serving import GRACE, PATIENCE
 from fakellm.server.connections.listening import listen
 from tests.conftest import ROOT, chat
 from tests.dockerfile import steps
-from tests.redis_server import redis_server
 
 IMAGE = {step.instruction: step for step in steps((ROOT / "Dockerfile").read_text(encoding="utf-8"))}
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -109,12 +108,6 @@ def test_a_server_can_end_its_streams_before_it_is_killed() -> None:
     assert periods["server"] > GRACE + PATIENCE
     (balancer,) = map(int, re.findall(r"hard-stop-after (\d+)s", BALANCER))
     assert GRACE + PATIENCE <= balancer < periods["fakellm"]
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
 
 
 @contextmanager

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -25,14 +22,14 @@ from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.reports import SessionName
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
+from tests.redis_server import Log, RedisProcess, for_all
 from tests.test_redis_state import (
     MORE,
     PROMPTS,
     SCENARIO,
     Client,
-    Log,
     Received,
+    Steps,
     chat,
     fresh,
     in_loop,
@@ -73,34 +70,6 @@ def without_times(journal: Received) -> Any:
     return found
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
-    """Starts a Redis that a test may kill."""
-    started: list[RedisProcess] = []
-
-    def start(keeps: bool) -> RedisProcess:
-        started.append(RedisProcess(tmp_path, keeps))
-        return started[0]
-
-    yield start
-    for each in started:
-        each.kill()
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    handler = Log()
-    logging.getLogger("fakellm").addHandler(handler)
-    yield handler
-    logging.getLogger("fakellm").removeHandler(handler)
-
-
 @contextmanager
 def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server in a process of its own, and its address."""
@@ -117,31 +86,21 @@ async def journal_of(client: Client, session: str = "") -> Any:
     return without_times(await client.send("GET", f"{session}/_fakellm/journal"))
 
 
+async def same_journal(clients: list[Client], session: str, steps: Steps) -> None:
+    """The first server has the same journal as each of the others."""
+    one, *both = clients
+    for server, (method, path, body) in steps:
+        expected, actual = [await each.send(method, session + path, body) for each in (one, both[server])]
+        assert actual.status == expected.status
+        if method == "GET":
+            assert without_times(actual) == without_times(expected)
+    expected, *journals = [await journal_of(each, session) for each in clients]
+    assert journals == [expected, expected]
+
+
 def test_the_journal_is_that_of_one_server(redis: str) -> None:
     """Read at either of two, whichever of them received each request."""
-    sessions = count(1)
-    with asyncio.Runner() as runner:
-
-        @given(STEPS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected, actual = [await each.send(method, session + path, body) for each in (one, both[server])]
-                assert actual.status == expected.status
-                if method == "GET":
-                    assert without_times(actual) == without_times(expected)
-            expected, *journals = [await journal_of(each, session) for each in (one, *both)]
-            assert journals == [expected, expected]
-
-        running = served(App(SCENARIO, seed=7, strict=True), redis_app(fresh(redis)), redis_app(redis))
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    for_all(STEPS, served(App(SCENARIO, seed=7, strict=True), redis_app(fresh(redis)), redis_app(redis)), same_journal)
 
 
 @in_loop

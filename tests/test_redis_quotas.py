@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from itertools import count
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -40,8 +39,8 @@ from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.redis_state.scripts import OPEN
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
-from tests.test_redis_state import Client, chat, fresh, in_loop, logged, served
+from tests.redis_server import RedisProcess, for_all, logged
+from tests.test_redis_state import Client, chat, fresh, in_loop, same, served
 
 SCENARIO = fakellm.load(
     {
@@ -66,12 +65,6 @@ SCENARIO = fakellm.load(
     }
 )
 CHAT = ("POST", "/v1/chat/completions")
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
 
 
 def redis_app(url: str, scenario: fakellm.Scenario = SCENARIO, real_time: bool = False) -> RedisApp:
@@ -197,27 +190,9 @@ REQUESTS = st.lists(
 
 def test_two_servers_behave_like_one(redis: str) -> None:
     """Whichever of them receives each request: also one request at a time where only one may be under way."""
-    sessions = count(1)
-    with asyncio.Runner() as runner:
-
-        @given(REQUESTS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected = await one.send(method, session + path, body)
-                assert await both[server].send(method, session + path, body) == expected, (server, path, body)
-
-        scenario = replace(SCENARIO, limits=(*SCENARIO.limits, RateLimit(per_minute=Allowance(requests=2))))
-        apps = (redis_app(url, scenario) for url in (fresh(redis), redis))
-        running = served(App(scenario, seed=7, strict=True), *apps)
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    scenario = replace(SCENARIO, limits=(*SCENARIO.limits, RateLimit(per_minute=Allowance(requests=2))))
+    apps = (redis_app(url, scenario) for url in (fresh(redis), redis))
+    for_all(REQUESTS, served(App(scenario, seed=7, strict=True), *apps), same)
 
 
 def calls(url: str) -> int:
@@ -392,29 +367,22 @@ async def test_a_server_that_is_gone_holds_nothing_for_long(redis: str) -> None:
                 assert all(0 < direct.ttl(key) <= redis_state.SESSION_SECONDS for key in kept)
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    """A Redis that a test may kill."""
-    process = RedisProcess(tmp_path, keeps=True)
-    yield process
-    process.kill()
-
-
 @in_loop
 async def test_while_redis_is_down_limited_requests_are_refused_and_what_ends_is_given_back(
-    own_redis: RedisProcess,
+    own_redis: Callable[[bool], RedisProcess],
 ) -> None:
-    apps = [redis_app(own_redis.url) for _ in range(2)]
+    redis = own_redis(True)
+    apps = [redis_app(redis.url) for _ in range(2)]
     with logged() as log:
         async with served(*apps) as (first, second):
             async with under_way(first, "a") as ending, under_way(second, "b") as going_on:
-                own_redis.kill()
+                redis.kill()
                 for each in (first, second):
                     assert (await each.chat("plain")).code == "state_unavailable"
                 assert (await first.send("POST", "/_fakellm/advance?seconds=1")).code == "state_unavailable"
                 await first.send("POST", "/_fakellm/step?frames=all")
                 await ending.read()
-                own_redis.start()
+                redis.start()
                 await log.has("can be reached again", 2)
                 assert await statuses(first, second, model="a") == [200, 200]
                 assert await statuses(first, second, model="b") == [429, 429]

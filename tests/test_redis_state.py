@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import shutil
 import signal
 import subprocess
@@ -12,14 +11,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -33,7 +30,7 @@ from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess, redis_server
+from tests.redis_server import Log, RedisProcess, for_all
 
 RULES: list[dict[str, Any]] = [
     {"name": "plain", "when": {"user": "plain"}, "reply": {"content": "Hello"}},
@@ -116,61 +113,6 @@ class Client:
         return await self.send("POST", f"{session and '/s/'}{session}/v1/chat/completions", chat(prompt))
 
 
-class Log(logging.Handler):
-    """The lines that a server logs, and a wait for one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._logged = asyncio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        self._logged.set()
-
-    async def has(self, text: str, times: int = 1) -> None:
-        while sum(text in line for line in self.lines) < times:
-            self._logged.clear()
-            await self._logged.wait()
-
-
-@contextmanager
-def logged() -> Iterator[Log]:
-    """What is logged within the block."""
-    handler = Log()
-    logging.getLogger("fakellm").addHandler(handler)
-    try:
-        yield handler
-    finally:
-        logging.getLogger("fakellm").removeHandler(handler)
-
-
-@pytest.fixture
-def log() -> Iterator[Log]:
-    with logged() as handler:
-        yield handler
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Callable[[bool], RedisProcess]]:
-    """Starts a Redis that a test may kill."""
-    started: list[RedisProcess] = []
-
-    def start(keeps: bool) -> RedisProcess:
-        started.append(RedisProcess(tmp_path, keeps))
-        return started[0]
-
-    yield start
-    for each in started:
-        each.kill()
-
-
 def redis_app(url: str, limits: Limits = Limits()) -> RedisApp:  # noqa: B008 # it is frozen
     return RedisApp(SCENARIO, seed=7, strict=True, api_keys=(), limits=limits, url=url)
 
@@ -217,28 +159,22 @@ STEPS = st.lists(
 )
 
 
+Steps = list[tuple[int, tuple[str, str, bytes | None]]]
+"""Each with the server that receives the request."""
+
+
+async def same(clients: list[Client], session: str, steps: Steps) -> None:
+    """The first server sends the same as the others together."""
+    one, *both = clients
+    for server, (method, path, body) in steps:
+        expected = await one.send(method, session + path, body)
+        assert await both[server].send(method, session + path, body) == expected, (server, path, body)
+
+
 def test_two_servers_behave_like_one(redis: str) -> None:
     """Whichever of them receives each request."""
-    sessions = count(1)
     single = App(SCENARIO, seed=7, strict=True)
-    with asyncio.Runner() as runner:
-
-        @given(STEPS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-        def law(steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            runner.run(compared(f"/s/{next(sessions)}", steps))
-
-        async def compared(session: str, steps: list[tuple[int, tuple[str, str, bytes | None]]]) -> None:
-            for server, (method, path, body) in steps:
-                expected = await one.send(method, session + path, body)
-                assert await both[server].send(method, session + path, body) == expected, (server, path, body)
-
-        running = served(single, redis_app(fresh(redis)), redis_app(redis))
-        one, *both = runner.run(running.__aenter__())
-        try:
-            law()
-        finally:
-            runner.run(running.__aexit__(None, None, None))
+    for_all(STEPS, served(single, redis_app(fresh(redis)), redis_app(redis)), same)
 
 
 @in_loop

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from tests.conftest import chat as body_of
-from tests.redis_server import RedisProcess
-from tests.test_redis_state import Client, Log, Received, in_loop, redis_app, served
+from tests.redis_server import Log, RedisProcess
+from tests.test_redis_state import Client, Received, in_loop, redis_app, served
 
 CLIENTS = 6
 CHAT = "/v1/chat/completions"
