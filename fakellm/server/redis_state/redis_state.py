@@ -302,7 +302,7 @@ class RedisState(MemoryState[Engine]):
             except RequestError as error:
                 log.error("the session %r cannot be served: %s", name, error)
 
-    async def _received(self, message: str) -> None:
+    async def _received(self, message: bytes) -> None:
         """Does what a server has sent, this one too."""
         kind, number, content = json.loads(message)
         if kind == "change":
