@@ -184,6 +184,16 @@ def test_a_wrong_argument_is_refused_at_the_call(make: Callable[[], object], pro
     assert all("__tracebackhide__" in entry.locals for entry in hidden)  # pytest shows the line of the test
 
 
+def test_an_error_of_an_object_of_the_callers_keeps_its_traceback() -> None:
+    class Model:
+        def model_dump_json(self, *, by_alias: bool | None = None) -> str:
+            raise TypeError("broken")
+
+    with pytest.raises(TypeError, match=r"^broken$") as caught:
+        on().reply(Model())
+    assert caught.traceback[-1].name == "model_dump_json"
+
+
 def test_a_call_that_is_a_mapping_is_refused_with_what_to_write() -> None:
     with pytest.raises(
         ValueError, match=r"^tool_calls\[0\]: expected a Call, got \{'name': 'f'\}; write fakellm\.call\("

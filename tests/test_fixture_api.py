@@ -424,6 +424,14 @@ def test_elsewhere(fakellm):
     fakellm.reply("Hi")
     raise ConnectionError
 
+def test_elsewhere_before_an_assert(fakellm):
+    fakellm.reply("Hi")
+    fakellm.assert_called()
+
+def test_elsewhere_before_a_wait(fakellm):
+    fakellm.reply("Hi")
+    fakellm.wait_for(timeout=0)
+
 def test_without_rules(fakellm):
     raise ConnectionError
 
@@ -450,14 +458,24 @@ def test_embeddings(fakellm):
         with pytest.raises(AssertionError, match="request 1 was for embeddings, which rules do not answer"):
             check()
     assert False
+
+def test_models(fakellm):
+    fakellm.reply("Hi")
+    urllib.request.urlopen(fakellm.base_url + "/models/m").close()
+    assert False
 """
     result = run(pytester, code)
     reports = re.split(r"_ test_(\w+) _", result.stdout.str())
     shown = dict(zip(reports[1::2], reports[2::2], strict=True))
+    before_a_check = (
+        "no request reached http://127.0.0.1:*/v1, which has rules. The client sends its requests elsewhere, *"
+    )
     expected = {
+        **dict.fromkeys(("elsewhere_before_an_assert", "elsewhere_before_a_wait"), before_a_check),
         "elsewhere": "no request reached http://127.0.0.1:*test_elsewhere/v1, which has rules. The client sends *module "
         "was imported[?]*base_url=fakellm.base_url, *A process that the test starts needs env=os.environ | fakellm.env.",
         "with_a_lone_call": "this test has added no rule, so its replies were generated. fakellm.on(…).reply(…) adds *",
+        "models": "request 1 was for models, which rules do not answer; fakellm.journal has them",
         "embeddings": "request 1 was for embeddings, which rules do not answer; fakellm.journal has them",
     }
     for name, hint in expected.items():

@@ -18,10 +18,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import fakellm
+from fakellm.engine.entry import Entry
+from fakellm.engine.response import Outcome, Response
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
+from fakellm.server.application import HttpRequest
+from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import Server
 from fakellm.server.listener import HEAD_SECONDS
 from fakellm.server.request_body import BODY_SECONDS
@@ -209,13 +214,75 @@ def test_a_path_is_shown_as_it_was_sent(server: Handle, path: str) -> None:
     assert json.loads(body)["error"]["message"].startswith(f"Unknown request URL: GET /s/paths{path}")
 
 
+class Broken(App):
+    """Fails when a reply is about to be sent."""
+
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        outcome, entry = super().handle(request)
+        assert isinstance(outcome, Response)
+        return replace(outcome, ended=self.fail), entry
+
+    def fail(self) -> None:
+        raise ValueError("broken")
+
+
+def test_a_reply_that_cannot_be_sent_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        app = Broken(load(RULES))
+        async with opened(tmp_path, Server(app)) as (reader, writer):
+            writer.write(request(chat()))
+            reply = await reader.read()
+            assert reply.startswith(b"HTTP/1.1 500 ")
+            assert b"fakellm itself failed: ValueError('broken')" in reply
+        (entry,) = app.session("").journal
+        assert entry.status == 500
+
+    run(everything())
+    assert "Fatal error" not in caplog.text
+
+
+class Preparing(App):
+    """Loses the client as soon as it prepares the answer."""
+
+    lose: Callable[[], None]
+    ready: asyncio.Future[None]
+
+    def prepare(self, request: HttpRequest) -> asyncio.Future[None]:
+        self.lose()
+        self.ready = asyncio.get_running_loop().create_future()
+        return self.ready
+
+
+def test_what_is_prepared_for_a_client_that_has_left_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        app = Preparing(load(RULES))
+        server = Server(app)
+        app.lose = server.cut_off
+        async with opened(tmp_path, server) as (reader, writer):
+            writer.write(request(chat()))
+            assert await reader.read() == b""
+            assert app.ready.cancelled()
+
+    run(everything())
+
+
 # What never arrives
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def opened(
+    folder: Path, server: Server | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     os.chdir(folder)
-    server = Server(App(load(RULES)))
+    server = server or Server(App(load(RULES)))
     await server.start(Listening("socket"))
     reader, writer = await asyncio.open_unix_connection("socket")
     try:
@@ -250,6 +317,27 @@ def test_a_connection_without_a_request_is_kept_longer(tmp_path: Path, monkeypat
                 await asyncio.sleep(HEAD_SECONDS / 2)
                 writer.write(GET[9:])
                 assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+
+    run(everything())
+
+
+def test_a_connection_with_a_part_of_a_head_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        server = Server(App(load(RULES)), connections=Connections(keep_alive=1))
+        async with opened(tmp_path, server) as (reader, writer):
+            for _ in range(3):
+                writer.write(GET)
+                assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+                await asyncio.sleep(0.7)
+                writer.write(GET[:9])
+                await asyncio.sleep(HEAD_SECONDS / 2)
+                writer.write(GET[9:])
+                assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+            began = asyncio.get_running_loop().time()
+            assert await reader.read() == b""
+            assert asyncio.get_running_loop().time() - began == pytest.approx(1)
 
     run(everything())
 

@@ -129,6 +129,25 @@ def test_each_difference_names_the_expected_and_the_actual_value(when: When, tol
     assert [str(each) for each in difference(when, PLAIN)] == [told]
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "regex"),
+    [
+        ("**one** and **two** and **three**", "one and two and " * 120, None),
+        ("**one** and **two** and **three**", "one and two and three", r".*one.*\ and\ .*two.*\ and\ .*three"),
+        ("* one * two * three", "one two " * 250, None),
+        ("(a+)+$", "a" * 27 + "b", None),
+        ("one*two", "one\ntwo", None),
+    ],
+)
+def test_a_plain_text_is_taken_for_a_pattern_only_if_that_takes_little_time(
+    text: str, message: str, regex: str | None
+) -> None:
+    for when, number in ((When(user=text), 1), (When(message=text), 50)):
+        (shown,) = difference(when, parse(chat(messages=[{"role": "user", "content": message}] * number)))
+        assert (f"{{regex: {regex!r}}}" in str(shown)) == bool(regex)
+        assert ("for a pattern" in str(shown)) == bool(regex)
+
+
 def test_the_result_of_a_call_that_nobody_made() -> None:
     messages = [{"role": "user", "content": "2 + 1"}, {"role": "tool", "tool_call_id": "c1", "content": "3"}]
     (shown,) = difference(When(result={"add": "3"}), parse(chat(messages=messages)))

@@ -116,6 +116,14 @@ def test_a_mistake_on_the_command_line(mistake: str, tmp_path: Path, monkeypatch
     assert expected in done.output
 
 
+@pytest.mark.parametrize("words", ["fuzz --file a.py", "init -f a.yaml"])
+def test_a_command_without_a_file_asks_for_none(words: str) -> None:
+    done = CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2
+    assert "No such option" in done.output
+    assert "A file is an argument" not in done.output
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[fakellm.Handle]:
     with fakellm.serve("fakellm:echo") as running:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fakellm import call, on
-from fakellm.model.repeated_calls import MOST_REPEATS
+from fakellm.model.repeated_calls import MOST_REPEATS, same_arguments
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App
@@ -32,7 +32,7 @@ def chat_round(number: int, city: str = "Oslo") -> list[Item]:
 
 
 def messages_round(number: int) -> list[Item]:
-    used = {"type": "tool_use", "id": f"c{number}", "name": "look", "input": {}}
+    used = {"type": "tool_use", "id": f"c{number}", "name": "look", "input": {"city": "Oslo"}}
     result = {"type": "tool_result", "tool_use_id": f"c{number}", "content": "3"}
     return [{"role": "assistant", "content": [used]}, {"role": "user", "content": [result]}]
 
@@ -40,7 +40,7 @@ def messages_round(number: int) -> list[Item]:
 def responses_round(number: int) -> list[Item]:
     return [
         {"type": "reasoning", "id": f"r{number}", "summary": []},
-        {"type": "function_call", "call_id": f"c{number}", "name": "look", "arguments": "{}"},
+        {"type": "function_call", "call_id": f"c{number}", "name": "look", "arguments": '{"city":"Oslo"}'},
         {"type": "function_call", "call_id": f"d{number}", "name": "see", "arguments": "{}"},
         {"type": "function_call_output", "call_id": f"c{number}", "output": "3"},
         {"type": "function_call_output", "call_id": f"d{number}", "output": "4"},
@@ -49,14 +49,18 @@ def responses_round(number: int) -> list[Item]:
 
 def gemini_round(number: int) -> list[Item]:
     return [
-        {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {"city": "Oslo"}}}]},
         {"role": "user", "parts": [{"functionResponse": {"name": "look", "response": {"result": number}}}]},
     ]
 
 
 def ollama_round(number: int) -> list[Item]:
     return [
-        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "look", "arguments": {}}}]},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"function": {"name": "look", "arguments": {"city": "Oslo"}}}],
+        },
         {"role": "tool", "content": str(number), "tool_name": "look"},
     ]
 
@@ -99,8 +103,14 @@ HALF = len(LOOP) // 2
 OTHERS: dict[str, tuple[On, list[Item], bool]] = {
     "another answer": (on().reply("It is late."), [USER, *LOOP], True),
     "another call": (on().reply(call("stop")), [USER, *LOOP], True),
-    "a script": (on().script(call("look"), call("look")), [USER, *LOOP], True),
+    "other arguments": (on().reply(call("look", city="Rome")), [USER, *LOOP], True),
+    "a script": (on().script(call("look", city="Oslo"), call("look", city="Oslo")), [USER, *LOOP], True),
     "other arguments in between": (LOOK, [USER, *LOOP[2:], *chat_round(0, "Rome"), *LOOP[:2]], True),
+    "a last call without a result": (
+        on(user="Hi", dialect="vllm").reply(call("look", city="Oslo")),
+        [USER, *LOOP[2:], LOOP[0]],
+        True,
+    ),
     "the user in between": (LOOK, [USER, *LOOP[:HALF], USER, *LOOP[HALF:]], True),
     "a server that is not strict": (LOOK, [USER, *LOOP], False),
 }
@@ -113,5 +123,20 @@ def test_no_other_conversation_is_refused(case: str) -> None:
 
 
 def test_a_function_that_answers_with_the_same_call_is_refused_too() -> None:
-    rule = on(user="Hi").reply(lambda _: call("look"))
+    rule = on(user="Hi").reply(lambda _: call("look", city="Oslo"))
     assert refusal(rule, "chat", [USER, *LOOP]).startswith("The conversation has the same call")
+
+
+SAME: dict[str, tuple[str | Item, str]] = {
+    "other spaces": ({"city": "Oslo", "hour": 3}, '{ "hour": 3, "city": "Oslo" }'),
+    "none": ({}, ""),
+    "the input of a custom tool": ("ls -l", "ls -l"),
+    "nested too deep": ("[" * 5000, "[" * 5000),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_arguments_are_compared_as_json(case: str) -> None:
+    made, sent = SAME[case]
+    assert same_arguments(made, sent)
+    assert not same_arguments(made, sent + "x")

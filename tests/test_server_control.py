@@ -107,6 +107,17 @@ def test_the_next_requests_get_a_fault_and_no_others(name: str, stream: bool) ->
     assert [entry.rule for entry in entries] == ["one", "generated", "one", "one"]
 
 
+def test_a_fault_that_breaks_nothing_is_not_taken_for_that_of_the_rule() -> None:
+    app = App(load({"rules": [{"name": "one", "reply": {"content": "Hi"}}]}))
+    called(app, "PUT", "/_fakellm/fault", {"fault": {"kind": "reset", "frame": 3}})
+    assert ask(app).explanation == (
+        "The fault of /_fakellm/fault broke nothing: 'frame' of 'reset' needs a stream, and this request is not for one: "
+        "leave 'frame' out."
+    )
+    (idle,) = called(app, "GET", "/_fakellm/unused")["faults"]
+    assert idle["reason"].startswith("The fault of /_fakellm/fault broke nothing: ")
+
+
 def test_a_long_request_gets_the_fault_too() -> None:
     with fakellm.serve({"rules": [{"reply": {"content": "Hi"}}]}) as server:
         import httpx2

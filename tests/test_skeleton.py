@@ -111,6 +111,15 @@ def test_a_whole_body_does_not_depend_on_those_before_it(name: str, text: str) -
         assert render(rule, request, 0, api, memo) == render(rule, request, 0, api)
 
 
+def test_a_value_that_happens_to_be_a_drawn_one_stays_as_it_is_set() -> None:
+    drawn = answered(
+        Engine(Ruleset(Scenario(rules=(Rule(name="a", reply=Reply(content="Hi")),))), 0, strict=True),
+        chat(messages=[{"role": "user", "content": "a"}]),
+    )
+    rule = Rule(name="a", reply=Reply(content="Hi", system_fingerprint=json.loads(drawn.body)["id"]))
+    assert_same_bytes_from_a_warm_engine(rule, ["a", "b"])
+
+
 @given(
     streams("all"),
     st.sampled_from(

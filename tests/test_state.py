@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from contextlib import nullcontext
 from typing import Any
 
@@ -21,7 +23,7 @@ from fakellm.engine.state import Limits, MemoryState
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
-from fakellm.server.offload import offload
+from fakellm.server.offload import Threads, offload
 from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
@@ -230,3 +232,16 @@ def test_a_bound_that_keeps_nothing_is_reported(start: Any, limits: dict[str, An
     ((name, value),) = limits.items()
     with pytest.raises(ValueError, match=f"{name} must be a whole number, [01] or more, got {value}"):
         start(**limits).__enter__()
+
+
+def test_a_thread_that_cannot_be_started_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads, calls = Threads(most=1), queue.SimpleQueue[str]()
+    with monkeypatch.context() as changed:
+        changed.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            threads.add(lambda: calls.put("lost"))
+    threads.add(lambda: calls.put("done"))
+    assert calls.get(timeout=30) == "done"

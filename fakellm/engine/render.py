@@ -140,14 +140,16 @@ def _filled(answer: Answer[Any], route: Route, memo: Memo) -> bytes:
 
 
 def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
-    """The form of a body, in which drawn values are taken for gaps wherever they are. It must give the body with quite
-    other values too: it does not if something else is drawn, or made of them. A long body has none."""
+    """The form of a body: each drawn value in it becomes a gap. A second body, with other values, proves that nothing
+    else depends on what is drawn. A body for which that fails has no form, and neither has a long one."""
     if len(body) > _LONG:
         return _Form()
     drawn = {name: value for name, value in answer.drawn.items() if value and name != "model"}
     if not {int, str}.issuperset(map(type, drawn.values())):
         return _Form()
     names = {str(value).encode("utf-8", "surrogatepass"): name for name, value in drawn.items()}
+    if len(names) < len(drawn):
+        return _Form()  # two have the same value here, and others elsewhere
     gap = b"|".join(map(re.escape, names)) or b"(?!)"
     parts = re.split(b"(%b)" % gap, body)
     texts = [text.replace(b"%", b"%%") for text in parts[::2]]
@@ -161,7 +163,7 @@ def _form(answer: Answer[Any], route: Route, body: bytes) -> _Form:
 
 
 def _other(value: int | str) -> int | str:
-    """A value of the same kind and length that has nothing in common with this one."""
+    """A value of the same kind and length. It is another one, unless it is a text that is the same backwards."""
     return int(str(value).translate(_OTHER)) if isinstance(value, int) else value[::-1]
 
 

@@ -19,7 +19,7 @@ from fakellm.apis.effects import without_effect
 from fakellm.apis.route import Route
 from fakellm.base.errors import RequestError
 from fakellm.base.words.count import count
-from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
+from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls, same_arguments
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Matcher
 from fakellm.scenarios.reply import Computed, Reply
@@ -193,9 +193,15 @@ class Ruleset:
         return RequestError(404, message, "no_more_replies")
 
     def repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
-        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
-        names = () if self.rules[place].script else repeated_calls(request)
-        return names if {*names} & {call.name for call in reply.tool_calls} else ()
+        """The names of the calls that a reply would have an agent make once more, if it makes them without end; a
+        script ends."""
+        calls = () if self.rules[place].script or not reply.tool_calls else repeated_calls(request)
+        again = any(
+            call.name == name and same_arguments(call.arguments, arguments)
+            for name, arguments in calls
+            for call in reply.tool_calls
+        )
+        return tuple(name for name, _ in calls) if again else ()
 
 
 def _headers_read(rule: Rule) -> frozenset[str]:

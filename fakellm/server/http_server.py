@@ -42,8 +42,7 @@ log = logger()
 
 
 class Begun(NamedTuple):
-    """A request for which something has to wait: before the application answers it, this is `ready`. `started`: when it
-    arrived."""
+    """A request for which something has to wait: for `ready` before it is answered. `started`: when it arrived."""
 
     client: ClientConnection
     request: HttpRequest
@@ -169,7 +168,12 @@ class Server:
             return self._replied(client, request, started, *self._refused(request, error))
         if ready is not None:
             return Begun(client, request, started, None, asyncio.ensure_future(ready))
-        return self._replied(client, request, started, *self._answer(request))
+        outcome, entry = self._answer(request)
+        try:
+            return self._replied(client, request, started, outcome, entry)
+        except Exception as error:
+            client.keep_alive = False  # a part of the reply may have been written
+            return self._replied(client, request, started, *self._refused(request, error, entry))
 
     def _replied(
         self, client: ClientConnection, request: HttpRequest, started: float, outcome: Outcome, entry: Entry
@@ -216,6 +220,8 @@ class Server:
 
     def _abandoned(self, begun: Begun) -> None:
         """Records that a client has left before its reply could go on."""
+        if begun.ready:
+            begun.ready.cancel()
         if begun.answer:
             outcome, entry = begun.answer
             entry.outcome = "client left"

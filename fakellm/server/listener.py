@@ -92,7 +92,8 @@ class Listener(web.Server):
             keepalive_timeout=settings.keep_alive,
         )
         made.requests_left = settings.requests
-        made.consumed = getattr(made._parser, "message_consumed", made.consumed)  # type: ignore[method-assign] # see there
+        parser = getattr(made, "_parser", None)  # it has another name before 3.14
+        made.consumed = getattr(parser, "message_consumed", made.consumed)  # type: ignore[method-assign] # see there
         return made
 
     @staticmethod
@@ -139,13 +140,15 @@ class Connection(web.RequestHandler):
         """Takes in what the client sent. If no request is under way, the next is answered here, if that can be done at
         once: to wake aiohttp's task, which makes another, takes longer than most replies."""
         waiter, self._waiter = self._waiter, None
-        self._take_in(data)
-        if self._head_timeout is not None:
-            self._head_timeout.cancel()
-            self._head_timeout = None
-        idle = waiter is not None and not waiter.done()
-        answered = idle and bool(self._messages) and self._answer()
-        self._waiter = waiter
+        try:
+            self._take_in(data)
+            if self._head_timeout is not None:
+                self._head_timeout.cancel()
+                self._head_timeout = None
+            idle = waiter is not None and not waiter.done()
+            answered = idle and bool(self._messages) and self._answer()
+        finally:
+            self._waiter = waiter
         if waiter is None or waiter.done():
             return
         if self._close or self._force_close:
@@ -240,6 +243,13 @@ class Connection(web.RequestHandler):
         if not self._messages:
             self.close()
         return finished
+
+    def _process_keepalive(self) -> None:
+        """Ends the connection if it is idle. After a part of a head it is not: that has a time of its own."""
+        if self._head_timeout is None:
+            super()._process_keepalive()
+        else:
+            self._keepalive_handle = None  # the next reply sets it again
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._head_timeout is not None:

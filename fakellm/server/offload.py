@@ -37,13 +37,21 @@ class Threads:
         self._count = 0
 
     def add(self, work: Callable[[], object]) -> None:
-        """Has a thread call `work`, which raises nothing."""
+        """Has a thread call `work`, which raises nothing. RuntimeError if there can be no more threads."""
         with self._lock:
             self._waiting.append(work)
             if self._count == self._most:
                 return
             self._count += 1
-        threading.Thread(target=self._run, name="fakellm-work", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="fakellm-work", daemon=True).start()
+        except BaseException:
+            with self._lock:
+                self._count -= 1
+                if work not in self._waiting:
+                    return  # another thread has taken it
+                self._waiting.remove(work)
+            raise
 
     def remove(self, work: Callable[[], object]) -> None:
         """Has `work` not be called, unless that has begun."""

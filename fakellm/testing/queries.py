@@ -5,6 +5,7 @@ The server finds the entries, with the code that matches rules. Knows no HTTP.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Unpack
@@ -19,6 +20,7 @@ from fakellm.scenarios.matching import When
 from fakellm.scenarios.mistakes.at_the_call import at_the_call
 from fakellm.scenarios.python_replies import check_fields
 from fakellm.scenarios.written_values import as_written, check
+from fakellm.server.request_target import request_target
 from fakellm.testing.entries import EMPTY, Conditions, Entries
 
 if TYPE_CHECKING:
@@ -80,8 +82,8 @@ class Queries:
             raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
 
     def assert_all_used(self) -> None:
-        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, and if the fault of
-        a rule has broken none of its replies."""
+        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request, or has a fault
+        that was applied and broke nothing, unless another fault of the rule broke a reply."""
         __tracebackhide__ = True
         reply = self._call("GET", "/_fakellm/unused", "unused")
         if lines := [*map(_unused, reply["unused"]), *idle_lines(reply["faults"])]:
@@ -130,7 +132,7 @@ class Queries:
     def _beyond_rules(self, start: str = "") -> str:
         """After `start`, a hint if all requests so far were ones that no rule could answer; else nothing."""
         entries = self.journal
-        kinds = {each.path.rpartition("/")[2].partition("?")[0] for each in entries}
+        kinds = {_kind(each) for each in entries}
         if not kinds or any(entry.api is not None or entry.rule != "generated" for entry in entries):
             return ""
         what = " and ".join(sorted(kinds))
@@ -156,6 +158,12 @@ class Queries:
         body = msgspec.json.encode({"when": written, **(query or {})})
         reply = self._call("POST", "/_fakellm/journal", "entries", body, patience)
         return list(self._journal(reply)), reply
+
+
+def _kind(entry: Entry) -> str:
+    """What a request was for, such as embeddings: the last word of its route, without ids and models."""
+    route = re.sub(r"/\{\w+\}", "", request_target(entry.path).operation)
+    return re.split("[/:]", route)[-1]
 
 
 def _shown(when: Conditions) -> str:

@@ -133,6 +133,22 @@ def test_an_output_can_belong_to_a_call_of_the_response_that_is_continued() -> N
         assert (found and str(found)) == message
 
 
+@pytest.mark.parametrize("reference", [{"previous_response_id": "resp_old"}, {"conversation": {"id": "conv_old"}}])
+def test_an_output_can_belong_to_a_call_that_is_not_kept(reference: dict[str, Any]) -> None:
+    ((key, value),) = reference.items()
+    engine = Engine(Ruleset(load({"rules": [{"when": {"body": reference}, "reply": {"content": "3"}}]})), 0, True)
+    output = {"type": "function_call_output", "call_id": "c1", "output": "2"}
+    for body, status in (({key: value}, 200), ({}, 400)):
+        data = json.dumps({"model": "m", "input": [output], **body}).encode()
+        request = RESPONSES.parse(data, {})
+        assert (unpaired(request) is None) == (status == 200)
+        if status == 200:
+            matched = engine.match(data, RESPONSES, {}, continued=lambda each: keeping.continued(each, KeptResponses()))
+            response = engine.respond(matched)
+            assert isinstance(response, Response)
+            assert response.plan.status == status
+
+
 NAMES = st.sampled_from(["r0", "r1", "r2", "c1", "nothing", 'a "quoted" é', ""])
 REFERENCES = st.one_of(
     NAMES, NAMES, st.builds(lambda name: {"id": name}, NAMES), st.none(), st.just({"other": 1, "id": "c1"})

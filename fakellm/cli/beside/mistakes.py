@@ -26,9 +26,15 @@ def explained(error: click.UsageError) -> click.UsageError:
 
 def _of_option(name: str, command: click.Command) -> str:
     """What to write in place of an unknown option; empty if that is not known."""
-    if name in _FILES and any(isinstance(each, click.Argument) for each in command.params):
+    if name in _FILES and any(_is_file(each) for each in command.params):
         return f"A file is an argument: fakellm {command.name} FILE"
     return "Did you mean '--port'?" if name == "-p" and any("--port" in each.opts for each in command.params) else ""
+
+
+def _is_file(parameter: click.Parameter) -> bool:
+    """Whether it is an argument that is a file."""
+    kind = parameter.type
+    return isinstance(parameter, click.Argument) and isinstance(kind, click.Path) and kind.file_okay
 
 
 def _of_value(message: str, option: click.Parameter) -> str:

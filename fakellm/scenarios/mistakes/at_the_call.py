@@ -27,7 +27,9 @@ _CALLS = {
 
 
 def at_the_call(function: Callable[P, T]) -> Callable[P, T]:
-    """Raises what is wrong with the arguments of a call as if the call raised it: without the lines in between."""
+    """Raises what is wrong with the arguments of a call as if the call raised it: without the lines in between. That
+    is a ScenarioError, a ValueError, or the TypeError of arguments that are too many or too few; any other error has
+    its traceback."""
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -36,8 +38,11 @@ def at_the_call(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except (ScenarioError, ValueError) as error:
             raise error.with_traceback(None) from None
-        except TypeError as error:
-            raise (_misfit(function, args, kwargs) or error).with_traceback(None) from None
+        except TypeError:
+            misfit = _misfit(function, args, kwargs)
+            if misfit is None:
+                raise  # it comes from further down: an object of the caller's, or a mistake of ours
+            raise misfit from None
 
     return called
 

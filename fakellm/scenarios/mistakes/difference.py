@@ -40,13 +40,13 @@ class Difference(Struct, frozen=True):
 
     @property
     def _near(self) -> str:
-        """What a text lacks that is nearly the expected one, and what a value of the wrong place should be."""
+        """A hint, if the value is nearly the expected one, or if the condition is nearly one that would match."""
         if self.note:
             return f" ({self.note})"
         if self.field.startswith("body.") and self.actual is None and (path := with_brackets(self.field[5:])):
             return f" (an item of a list is written in brackets: {path})"
         if self.field == "message" and isinstance(self.expected, str) and isinstance(self.actual, tuple):
-            return next(filter(None, (pattern_of(self.expected, text) for text in self.actual)), "")
+            return pattern_of(self.expected, *self.actual)
         if not isinstance(self.expected, str) or not isinstance(self.actual, str):
             return ""
         if self.field == "model" and self.expected and self.actual.startswith(self.expected):

@@ -78,7 +78,7 @@ class NextFault:
     def _counted(self, response: Response) -> Response:
         if response.rule is None:
             self._put_back()
-        return response
+        return blamed(response)
 
     def _ended(self, outcome: Response | Work) -> None:
         """There is no response after all."""
@@ -87,6 +87,14 @@ class NextFault:
 
     def _put_back(self) -> None:
         self.left += 1
+
+
+def blamed(response: Response) -> Response:
+    """A reply that this fault was for, which names it if it broke nothing: the rule may have none."""
+    if not any(key.startswith("fault") for key in response.without_effect):
+        return response
+    explanation = (response.explanation or "").replace("The fault ", "The fault of /_fakellm/fault ", 1)
+    return replace(response, explanation=explanation)
 
 
 def with_fault(scenario: Scenario | None, fault: Fault) -> Scenario:

@@ -10,7 +10,7 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Session
-from fakellm.server.control.next_fault import NextFault, RequestedFault
+from fakellm.server.control.next_fault import NextFault, RequestedFault, blamed
 from fakellm.server.offload import responded
 from fakellm.server.processes.model_reply import making_response
 
@@ -68,7 +68,7 @@ class SharedFault(NextFault):
         if left < 0:
             return await responded(reply(content))
         try:
-            response = await responded(reply(self.engine(content)))
+            response = blamed(await responded(reply(self.engine(content))))
         except RequestError:
             await self._return()
             raise

@@ -73,7 +73,7 @@ class Staging:
         while self._watching:
             try:
                 await self.flush(progress=_MOST_LOOKED_AT)
-            except Exception:  # whatever is wrong with one entry, those who watch see what comes after it
+            except Exception:  # whatever is wrong now, those who watch see what comes after it
                 log.exception("entries are lost")
             await asyncio.sleep(_LOOK_SECONDS)
         self._looking = None
@@ -95,9 +95,13 @@ class Staging:
                 owned.discarded = True
                 continue
             self._app.session(owned.name.name)  # it has been used, so it is not the one idle for longest
-            session.journal.add(owned.entry)
-            owned.journaled(session)
-            self._app.changes.notify(owned.entry)
+            try:
+                session.journal.add(owned.entry)
+                owned.journaled(session)
+                self._app.changes.notify(owned.entry)
+            except Exception:  # whatever is wrong with one entry, the others get there
+                owned.discarded = True
+                log.exception("an entry is lost")
 
     def stage(self, owned: Owned, size: int) -> None:
         """Keeps a new entry, whose body has this size, until the next `flush`."""

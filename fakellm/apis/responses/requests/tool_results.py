@@ -8,6 +8,7 @@ https://github.com/Azure/azure-sdk-for-python/issues/46092.
 
 from __future__ import annotations
 
+from fakellm.apis.responses.requests.input_items import messages_of
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import SHOWN
 from fakellm.model.request import Request
@@ -31,7 +32,7 @@ def unpaired(request: Request) -> RequestError | None:
         return None
     items = request.body.get("input")
     sent = items if isinstance(items, list) else []
-    if request.body.get("prompt") or any(item.get("type") in _ELSEWHERE for item in sent):
+    if request.body.get("prompt") or any(item.get("type") in _ELSEWHERE for item in sent) or _begins_elsewhere(request):
         return None
     for item in sent:
         kind, name = str(item.get("type")), str(item.get("call_id", ""))
@@ -42,6 +43,14 @@ def unpaired(request: Request) -> RequestError | None:
             custom = any(offered.name == tool and offered.kind == "custom" for offered in request.offered)
             return _refused(f"No tool output found for {'custom tool' if custom else 'function'} call {name[:SHOWN]}.")
     return None
+
+
+def _begins_elsewhere(request: Request) -> bool:
+    """Whether a request continues what is not kept, so that only its own messages are known."""
+    body = request.body
+    if not (body.get("previous_response_id") or body.get("conversation")):
+        return False
+    return request.messages == messages_of(body.get("instructions"), body.get("input"))
 
 
 def _refused(message: str) -> RequestError:
