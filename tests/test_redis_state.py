@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 import fakellm
+from fakellm.base.errors import ServerError
 from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
 from fakellm.server.connections.listening import listen
@@ -527,6 +528,12 @@ async def test_what_this_version_does_not_know_is_refused_until_it_is_gone(redis
             assert [(each.status, each.code) for each in refused] == [(503, "invalid_fault")] * 2
             assert (await client.chat("number")).content == "Attempt 1"
             direct.hdel("fakellm:session:a", *fault)
+            direct.hset("fakellm:session:", mapping=fault)
+            with (
+                listen("127.0.0.1", 0) as listener,
+                pytest.raises(ServerError, match=r"^cannot share sessions in Redis at unix.*'newer'"),
+            ):
+                await RedisServer(redis_app(redis)).start(listener)
         assert (await client.chat("number", "a")).content == "Attempt 2"
 
 
