@@ -206,6 +206,21 @@ async def test_the_speed_is_that_of_all_servers_and_of_those_that_join(redis: st
 
 
 @in_loop
+async def test_a_speed_that_cannot_be_is_ignored(redis: str, log: Log) -> None:
+    """Whatever program has set it, by a message or for servers that join."""
+    with Redis.from_url(fresh(redis)) as direct:
+        direct.set("fakellm:speed", "fast")
+        async with served(redis_app(redis)) as (client,):
+            await log.has("the speed in Redis is ignored")
+            for number, speed in enumerate(('"fast"', "-1", "null", "[]", "1e-9"), 2):
+                direct.publish("fakellm:0:changes", f'["speed", "1", {speed}]')
+                await log.has("the speed in Redis is ignored", number)
+            assert json.loads((await client.send("GET", "/_fakellm/speed")).body) == {"speed": 1}
+            assert (await client.send("PUT", "/_fakellm/speed", b'{"speed": 4}')).status == 200
+            assert json.loads((await client.send("GET", "/_fakellm/speed")).body) == {"speed": 4}
+
+
+@in_loop
 async def test_of_two_changes_at_once_none_is_lost(redis: str) -> None:
     body = json.dumps(MORE).encode()
     async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
@@ -294,7 +309,7 @@ async def test_after_redis_has_lost_its_data_all_servers_are_in_the_initial_stat
 @in_loop
 async def test_a_change_is_refused_once_after_redis_has_lost_the_session(redis: str) -> None:
     async with served(redis_app(fresh(redis))) as (client,):
-        await client.chat("plain")
+        assert (await client.send("GET", "/_fakellm/scenario")).status == 200  # which no journal has
         fresh(redis)
         sent = [await client.send("POST", "/_fakellm/rules", json.dumps(MORE).encode()) for _ in range(2)]
         assert [each.status for each in sent] == [409, 200]
@@ -537,6 +552,22 @@ async def test_whatever_goes_wrong_a_server_goes_on_to_listen(redis: str, log: L
             direct.hdel("fakellm:session:a", "advanced")
             await log.has("can be reached again")
         assert (await client.send("POST", "/s/a/_fakellm/reset")).status == 200
+
+
+@in_loop
+async def test_a_message_that_is_not_valid_is_lost_alone(redis: str, log: Log) -> None:
+    invalid = (b"garbage", b"[]", b'{"a": 1}', b'["answer", {}, []]', b"[" * 100_000, b"\xff")
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        assert (await second.chat("number", "a")).content == "Attempt 1"
+        with Redis.from_url(redis) as direct:
+            for message in invalid:
+                direct.publish("fakellm:0:changes", message)
+        assert (await first.send("PUT", "/s/a/_fakellm/scenario", json.dumps(OTHER).encode())).status == 200
+        assert (await second.chat("number", "a")).content == "Other 1"
+    lost = [line for line in log.lines if line.startswith("a message of another server is lost: ")]
+    assert (len(lost), len(log.lines)) == (2 * len(invalid), 2 * len(invalid))
+    assert "a message of another server is lost: b'garbage'" in lost
+    assert max(map(len, lost)) < 300
 
 
 @in_loop

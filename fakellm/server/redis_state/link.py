@@ -47,7 +47,7 @@ class RedisLink:
     """
 
     def __init__(
-        self, url: str, joined: Callable[[], Awaitable[None]], received: Callable[[Any], Awaitable[None]]
+        self, url: str, joined: Callable[[], Awaitable[None]], received: Callable[[bytes], Awaitable[None]]
     ) -> None:
         # A command is never sent twice: it may have been executed although the connection was lost.
         self._redis, self._binary = (
@@ -141,7 +141,7 @@ class RedisLink:
 
     async def _join(self) -> None:
         await self._close()
-        self._messages = self._redis.pubsub()
+        self._messages = self._binary.pubsub()  # a message that is not UTF-8 is received, too
         await self._messages.subscribe(self.channel)
         if await self._messages.get_message(timeout=PATIENCE) is None:
             raise TimeoutError("it does not answer")
@@ -187,13 +187,13 @@ class RedisLink:
             elif message["type"] == "message":
                 await self._handle(message["data"])
 
-    async def _handle(self, message: Any) -> None:
+    async def _handle(self, message: bytes) -> None:
         try:
             await self._received(message)
         except FAILURES:
             raise
         except Exception:  # whatever is wrong with one message, the next one is received
-            log.exception("a message of another server is lost")
+            log.exception("a message of another server is lost: %.200s", message)
 
     def _lost(self, error: BaseException) -> None:
         if self.up:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import Server
 from fakellm.server.redis_state.reading_routes import SharedFeed
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.requests.control_access import ControlAccess
+from fakellm.wire.timing import checked_speed
+
+log = logging.getLogger("fakellm")
 
 
 class RedisServer:
@@ -26,7 +31,7 @@ class RedisServer:
         self._server.feed = SharedFeed(app.copies, self._server.feed)
         self._state = app.copies
         self._state.replace = self._server.change
-        self._state.pace = self._server.pace
+        self._state.pace = self._pace
 
     async def start(self, listener: socket.socket) -> str:
         """Connects to Redis, then starts to accept connections, and returns the URL. Raises ServerError if Redis cannot
@@ -42,3 +47,10 @@ class RedisServer:
     def change(self, what: Callable[[], None]) -> None:
         """As that of `Server`."""
         self._server.change(what)
+
+    def _pace(self, speed: Any) -> None:
+        """Applies the speed of all servers, unless another program has set one that is not valid."""
+        try:
+            self._server.pace(checked_speed(float(speed)))
+        except (TypeError, ValueError, OverflowError) as error:
+            log.error("the speed in Redis is ignored: %s", error)

@@ -52,8 +52,8 @@ class RedisState(MemoryState[Engine]):
     ValueError if that is not a URL of Redis.
 
     real_time: whether the time of quotas passes by itself. engine: the engine of a session with its own scenario, or
-    without. replace: calls what may replace sessions. pace: called when the speed of all servers changes. fault:
-    called with what a copy has of a fault for the next requests. The last four are set before it starts.
+    without. replace: calls what may replace sessions. pace: called with what Redis has as everybody's
+    speed. fault: called with what a copy has of a fault for the next requests. The last four are set before it starts.
     """
 
     kind = RedisSession
@@ -72,7 +72,7 @@ class RedisState(MemoryState[Engine]):
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
         self.fault: Callable[[RedisSession, str | None, str | None, str | None], Awaitable[None]]
         self.replace: Callable[[Callable[[], None]], None]
-        self.pace: Callable[[float], object]
+        self.pace: Callable[[Any], object]
 
     async def start(self) -> None:
         """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
@@ -291,7 +291,7 @@ class RedisState(MemoryState[Engine]):
         if not copies:
             await self._copy("", self._link.run)
         if (speed := await self._link.run(PACE, [_SPEED], SESSION_SECONDS)) is not None:
-            self.pace(float(speed))
+            self.pace(speed)
         asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _copy_again(self, name: str) -> None:
@@ -302,7 +302,7 @@ class RedisState(MemoryState[Engine]):
             except RequestError as error:
                 log.error("the session %r cannot be served: %s", name, error)
 
-    async def _received(self, message: str) -> None:
+    async def _received(self, message: bytes) -> None:
         """Does what a server has sent, this one too."""
         kind, number, content = json.loads(message)
         if kind == "change":
