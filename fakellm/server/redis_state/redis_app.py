@@ -120,10 +120,11 @@ class RedisApp(App):
 
 def _known_fault(text: str) -> Fault:
     try:
-        return msgspec.json.decode(text, type=Fault)
+        fault: Fault = msgspec.json.decode(text, type=Fault)
     except msgspec.ValidationError as error:
         message = f"Redis has a fault that this version of fakellm does not know: {error}"
         raise RequestError(503, message, "invalid_fault") from None
+    return fault
 
 
 def _own(engine: Engine) -> OwnScenario:
