@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -70,8 +71,19 @@ def test_what_is_written_is_read_back(completion: Completion, division: Division
 def test_a_delta_begins_its_part_if_no_event_does(completion: Completion, division: Division, way: Way) -> None:
     how = way.habits
     answer = answered(completion, way)
-    found = [event for event in events(answer, division) if "response.content_part.added" not in event.data]
+    sent = [(json.loads(event.data), event) for event in events(answer, division) if event.data != "[DONE]"]
+    begun = {_part(value) for value, _ in sent if value["type"] in DELTAS}
+    found = [event for value, event in sent if value["type"] != ADDED or _part(value) not in begun]
     assert fold(RESPONSES.read(found, how)) == (answer.completion, End())
+
+
+ADDED = "response.content_part.added"
+DELTAS = ("response.output_text.delta", "response.refusal.delta")
+"""An empty part may have none."""
+
+
+def _part(value: dict[str, Any]) -> tuple[int, int]:
+    return value["output_index"], value["content_index"]
 
 
 @FEW
