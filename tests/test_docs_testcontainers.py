@@ -1,4 +1,4 @@
-"""The examples for testcontainers in docs/reference/operation.md compile, and start and wait for a server that there is.
+"""The examples for testcontainers in docs/reference/operation.md compile, and use commands and routes that exist.
 
 No container is started: the names that they use of the libraries are stated here, as of testcontainers 4.15 (Python), 2.0
 (Java) and 12.0 (Node).

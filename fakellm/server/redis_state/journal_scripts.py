@@ -1,8 +1,8 @@
 """What Redis does with journals in one step, in Lua.
 
-Owns how journals are kept. Entries change until their replies have ended, which those of a stream cannot, so each
-journal has a hash with its entries and three sorted sets: those that have no number yet, by the time at which their
-requests arrived; those that have one, in order; and those that have changed since they got it, by when.
+Owns how journals are kept. An entry changes until its reply has ended, and an entry of a Redis stream cannot change. So
+each journal is a hash with the entries, and three sorted sets of their ids: entries without a number, by the arrival of
+their requests; numbered entries, in order; and numbered entries that have changed, by the time of the last change.
 
 Of an entry with the id I, the hash has `qI`, its request; `sI`, its state; `fI`, what counts when it is dropped: 1
 or 0 for whether it matched, and the rule; `rI`, its reply; `vI`, when that was written; `nI`, its number; and `bI`,

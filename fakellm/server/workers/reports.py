@@ -101,7 +101,7 @@ class Reports:
         self.changed(entry)
 
     def changed(self, entry: Entry) -> None:
-        """Records that an entry has changed, to be reported. Entries of control routes have no number: they are not."""
+        """Records that an entry has changed, to be reported. Those of control routes are not reported."""
         if entry.number in self._entries:
             self._changed[entry.number] = None
             if not self._sending:
@@ -186,7 +186,7 @@ class ReportedChanges(Changes):
 
 
 def _batches(replies: Sequence[tuple[int, Response]]) -> Iterator[Sequence[tuple[int, Response]]]:
-    """Replies in parts of about MOST_SENT bytes. One that is sent over time is a part by itself: it is made anew."""
+    """Replies in parts of about MOST_SENT bytes. A paced reply, which must be rendered again, is a part by itself."""
     batch, size = list[tuple[int, Response]](), 0
     for each in replies:
         batch.append(each)

@@ -62,7 +62,7 @@ class Unread:
 
     def take(self, most_bytes: float, paced: bool = True) -> list[tuple[int, Response]]:
         """The newest replies, of about so many bytes, by number; they are forgotten here. `paced`: also those that are
-        sent over time, which have to be made anew for this."""
+        sent over time, which have to be rendered again for this."""
         found, size = [], 0
         for number, response in reversed(self._replies.items()):
             if size > most_bytes:
