@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
+from weakref import ref
 
 import pytest
 from msgspec.structs import replace
@@ -148,6 +150,21 @@ def only_serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.unfreeze()
 
 
+def streams_at_once(app: App, most: int) -> Callable[[], None]:
+    """Starts a stream with each call; if so many are under way, the first of them ends."""
+    under_way: deque[list[Any]] = deque(maxlen=most)
+    numbers = count()
+
+    def start() -> None:
+        body = chat(stream=True, messages=[{"role": "user", "content": f"Question {next(numbers)}"}])
+        outcome, _ = app.handle(HttpRequest("POST", "/v1/chat/completions", body))
+        assert isinstance(outcome, Response)
+        bursts = iter(outcome.bursts)
+        under_way.append([outcome, next(bursts), bursts])
+
+    return start
+
+
 @pytest.mark.usefixtures("only_serving")
 def test_a_process_that_only_serves_looks_at_its_scenario_no_more() -> None:
     with garbage.paused():
@@ -157,22 +174,55 @@ def test_a_process_that_only_serves_looks_at_its_scenario_no_more() -> None:
 
 @pytest.mark.usefixtures("only_serving")
 def test_streams_that_start_when_others_end_make_no_garbage_that_must_be_looked_for() -> None:
-    app = App(load({"rules": [{"reply": {"content": "A b"}, "timing": {"gap": 1}}]}), limits=Limits(cache_bytes=0))
-    under_way: deque[list[Any]] = deque(maxlen=100)
-
-    def start(number: int) -> None:
-        body = chat(stream=True, messages=[{"role": "user", "content": f"Question {number}"}])
-        outcome, _ = app.handle(HttpRequest("POST", "/v1/chat/completions", body))
-        assert isinstance(outcome, Response)
-        bursts = iter(outcome.bursts)
-        under_way.append([outcome, next(bursts), bursts])
-
-    for number in range(200):
-        start(number)
+    start = streams_at_once(paced_app(), 100)
+    for _ in range(200):
+        start()
     before = gc.get_stats()[1]["collections"]
-    for number in range(200, 2_000):
-        start(number)
+    for _ in range(1_800):
+        start()
     assert gc.get_stats()[1]["collections"] == before
+
+
+@pytest.mark.usefixtures("only_serving")
+def test_however_many_streams_are_under_way_the_collector_has_few_objects_to_look_at() -> None:
+    start = streams_at_once(paced_app(), 500)
+    gc.freeze()
+    most = 0
+    for _ in range(1_500):
+        start()
+        most = max(most, len(gc.get_objects()))
+        garbage.reply_began()
+    assert most < 4_000
+
+
+@pytest.mark.usefixtures("only_serving")
+def test_exempt_garbage_is_found_when_many_connections_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_ended", [0])
+    garbage_in_cycle = GarbageInCycle()
+    left = ref(garbage_in_cycle)
+    gc.freeze()
+    del garbage_in_cycle
+
+    def found(connections: int) -> bool:
+        for _ in range(connections):
+            garbage.connection_ended()
+        for _ in range(garbage._REPLIES):
+            garbage.reply_began()
+        return left() is None
+
+    assert not found(garbage._CONNECTIONS - 1)
+    assert found(1)
+
+
+class GarbageInCycle:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def paced_app() -> App:
+    return App(load({"rules": [{"reply": {"content": "A b"}, "timing": {"gap": 1}}]}), limits=Limits(cache_bytes=0))
 
 
 def test_a_collector_that_is_off_stays_off() -> None:

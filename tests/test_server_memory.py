@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import struct
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -33,30 +34,32 @@ def traced() -> Iterator[None]:
         tracemalloc.stop()
 
 
-def growth(rule: dict[str, Any], body: bytes, connections: int, limits: Limits) -> float:
-    """The bytes that Python has allocated for each of these connections while their replies are under way."""
+async def begun(stack: ExitStack, port: int, body: bytes) -> socket.socket:
+    """A connection on which a request was sent and the beginning of the reply has been read."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n"
     request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    loop = asyncio.get_running_loop()
+    client = stack.enter_context(socket.socket())
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, request)
+    received = b""
+    while b"\n\n" not in received:
+        received += await loop.sock_recv(client, 65536)
+    return client
 
-    async def begun(stack: ExitStack, port: int) -> None:
-        """Opens a connection, and reads the beginning of the reply."""
-        loop = asyncio.get_running_loop()
-        client = stack.enter_context(socket.socket())
-        client.setblocking(False)
-        await loop.sock_connect(client, ("127.0.0.1", port))
-        await loop.sock_sendall(client, request)
-        received = b""
-        while b"\n\n" not in received:
-            received += await loop.sock_recv(client, 65536)
+
+def growth(rule: dict[str, Any], body: bytes, connections: int, limits: Limits) -> float:
+    """The bytes that Python has allocated for each of these connections while their replies are under way."""
 
     async def everything() -> float:
         server = Server(App(load({"rules": [rule]}), limits=limits))
         port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
         with ExitStack() as stack:
-            await begun(stack, port)
+            await begun(stack, port, body)
             with traced():
                 for _ in range(connections):
-                    await begun(stack, port)
+                    await begun(stack, port, body)
                 gc.collect()
                 now = tracemalloc.get_traced_memory()[0]
             await server.stop(grace=0)
@@ -89,3 +92,43 @@ def test_a_reply_under_way_does_not_keep_the_body_of_its_request(rule: dict[str,
     body = chat(stream=True, messages=[{"role": "user", "content": "word " * 100_000}])
     most = len(body) / 4  # the journal keeps only the last of them
     assert growth(rule, body, 20, Limits(journal_bytes=0)) < most
+
+
+def garbage_of(rule: dict[str, Any], leave: Callable[[socket.socket], None]) -> list[object]:
+    """What the garbage collector finds after a client has received the beginning of a reply and left in this way."""
+
+    async def everything() -> list[object]:
+        server = Server(App(load({"rules": [rule]})))
+        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
+        with ExitStack() as stack:
+            client = await begun(stack, port, chat(stream=True))
+            gc.collect()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            leave(client)
+        for _ in range(100_000):
+            await asyncio.sleep(0)
+            if not server._listener.connections:
+                break
+        await asyncio.sleep(0)  # the transport refers to its connection until then
+        gc.collect()
+        gc.set_debug(0)
+        found, gc.garbage[:] = list(gc.garbage), []
+        await server.stop(grace=0)
+        return found
+
+    return asyncio.run(everything())
+
+
+def reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset])
+@pytest.mark.parametrize("rule", [{"reply": {"content": "One two"}}, PACED, STALLED])
+def test_a_client_that_leaves_early_makes_no_garbage_that_must_be_looked_for(
+    rule: dict[str, Any], leave: Callable[[socket.socket], None]
+) -> None:
+    """Of asyncio's own there is a little: a transport refers to a method of its own."""
+    modules = {type(each).__module__.partition(".")[0] for each in garbage_of(rule, leave)}
+    assert not modules & {"fakellm", "aiohttp"}

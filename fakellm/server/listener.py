@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import InvalidURLError
 from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError
 from fakellm.server.connections.settings import Connections
+from fakellm.server.garbage import connection_ended
 from fakellm.server.requests.log import logger
 
 log = logger()
@@ -257,6 +258,9 @@ class Connection(web.RequestHandler):
         if self.begun is not None:
             cast(Listener, self._manager).abandoned(self.begun)
             self.begun = None
+        self.__dict__.pop("consumed", None)  # its parser refers to this connection, as the body does
+        self._last_body = None
+        connection_ended()
         super().connection_lost(exc)
 
     def handle_error(

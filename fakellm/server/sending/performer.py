@@ -16,6 +16,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
 from fakellm.server.control.changes import Changes
+from fakellm.server.garbage import reply_began
 from fakellm.server.listener import EndedResponse
 from fakellm.server.requests.log import logger, summarize
 from fakellm.server.sending.lateness import Lateness
@@ -99,6 +100,7 @@ class Performer:
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
+        reply_began()
         written = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
             entry.frames, written = 0, (head_of(written),)
@@ -115,8 +117,11 @@ class Performer:
                 await self._pacer.send(client, ready, entry)
             del response, written, ready  # the end may take long, and nothing needs what was written
             return await self._end(client, plan, entry, session)
-        except (ConnectionError, asyncio.CancelledError) as error:
-            return self._cut(client, entry, error)
+        except ConnectionError:
+            return self._left(entry)
+        except asyncio.CancelledError:
+            entry.outcome = ended_early(client)
+            raise
         finally:
             self._traffic.open -= 1
             self.ended(entry)
@@ -130,8 +135,11 @@ class Performer:
         try:
             with client.waiting():  # the upstream's pace is not known
                 return await self._end(client, await proxy(request, entry, client), entry, request.target.session)
-        except (ConnectionError, asyncio.CancelledError) as error:
-            return self._cut(client, entry, error)
+        except ConnectionError:
+            return self._left(entry)
+        except asyncio.CancelledError:
+            entry.outcome = ended_early(client)
+            raise
         finally:
             self.ended(entry)
 
@@ -163,13 +171,9 @@ class Performer:
         kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
         return self._kept if kept else self._closed
 
-    def _cut(self, client: ClientConnection, entry: Entry, error: BaseException) -> EndedResponse:
-        """Records why a reply was ended early. Raises a cancellation again."""
-        if isinstance(error, ConnectionError):
-            entry.outcome = "client left"
-            return self._closed
-        entry.outcome = ended_early(client)
-        raise error
+    def _left(self, entry: Entry) -> EndedResponse:
+        entry.outcome = "client left"
+        return self._closed
 
 
 def ended_early(client: ClientConnection) -> Literal["client left", "server stopped"]:
