@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest
 from fakellm.server.connections.settings import Connections
+from fakellm.server.hosting import Hosted
 from fakellm.server.http_server import Server
 from fakellm.server.listener import HEAD_SECONDS
 from fakellm.server.request_body import BODY_SECONDS
 from fakellm.server.requests.log import MOST_CHARACTERS, OneLine, one_line
 from fakellm.server.scenario_app import App
 from fakellm.testing.handle import Handle
+from fakellm.wire.http.http1 import Burst
+from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat, post
 from tests.virtual_time import Listening, run
@@ -226,13 +230,26 @@ class Broken(App):
         raise ValueError("broken")
 
 
+class BrokenPrepared(Broken):
+    """Has to prepare its answers before."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self.prepared = False
+
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        waits, self.prepared = not self.prepared, True
+        return asyncio.sleep(0) if waits else None
+
+
+@pytest.mark.parametrize("broken", [Broken, BrokenPrepared])
 def test_a_reply_that_cannot_be_sent_is_an_error_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: type[Broken]
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     async def everything() -> None:
-        app = Broken(load(RULES))
+        app = broken(load(RULES))
         async with opened(tmp_path, Server(app)) as (reader, writer):
             writer.write(request(chat()))
             reply = await reader.read()
@@ -243,6 +260,37 @@ def test_a_reply_that_cannot_be_sent_is_an_error_of_ours(
 
     run(everything())
     assert "Fatal error" not in caplog.text
+
+
+class BrokenLater(App):
+    """Fails after the first burst of a reply."""
+
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        outcome, entry = super().handle(request)
+        assert isinstance(outcome, Response)
+        return replace(outcome, bursts=OnDemand(lambda: self.bursts(outcome.bursts[0]), 0)), entry
+
+    def bursts(self, first: Burst) -> Iterator[Burst]:
+        yield replace(first, data=first.data[:-20])
+        raise ValueError("broken")
+
+
+def test_a_reply_that_fails_after_its_beginning_breaks_off(caplog: pytest.LogCaptureFixture) -> None:
+    app = BrokenLater(load(RULES))
+    with Hosted(app) as hosted:
+        host, port = hosted.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(request(chat(stream=True)))
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"not an HTTP request" not in received
+    assert not received.endswith(b"0\r\n\r\n")
+    (entry,) = app.session("").journal
+    assert entry.outcome == "closed"
+    assert "fakellm itself failed while it sent a reply" in caplog.text
+    assert "ValueError: broken" in caplog.text
 
 
 class Preparing(App):

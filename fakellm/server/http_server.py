@@ -168,22 +168,25 @@ class Server:
             return self._replied(client, request, started, *self._refused(request, error))
         if ready is not None:
             return Begun(client, request, started, None, asyncio.ensure_future(ready))
-        outcome, entry = self._answer(request)
-        try:
-            return self._replied(client, request, started, outcome, entry)
-        except Exception as error:
-            client.keep_alive = False  # a part of the reply may have been written
-            return self._replied(client, request, started, *self._refused(request, error, entry))
+        return self._replied(client, request, started, *self._answer(request))
 
     def _replied(
+        self, client: ClientConnection, request: HttpRequest, started: float, outcome: Outcome, entry: Entry
+    ) -> web.StreamResponse | Begun:
+        try:
+            return self._sent(client, request, started, outcome, entry)
+        except Exception as error:
+            client.keep_alive = False  # a part of the reply may have been written
+            return self._sent(client, request, started, *self._refused(request, error, entry))
+
+    def _sent(
         self, client: ClientConnection, request: HttpRequest, started: float, outcome: Outcome, entry: Entry
     ) -> web.StreamResponse | Begun:
         entry.started = None if request.target.control else started
         if isinstance(outcome, Response):
             if outcome.explanation:
                 explain(request.method, request.target.shown, outcome)
-            sent = self._performer.send_at_once(client, outcome, entry)
-            if sent is not None:
+            if (sent := self._performer.send_at_once(client, outcome, entry)) is not None:
                 return sent
         return Begun(client, request, started, (outcome, entry))
 
@@ -260,8 +263,7 @@ class Server:
 
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
-        name = target.session
-        before = self._app.find(name)
+        before = self._app.find(target.session)
         try:
             if target.control:
                 self._access.check(request.method, target.operation, request.headers)
@@ -271,7 +273,7 @@ class Server:
         except Exception as error:
             return self._refused(request, error)
         finally:
-            self._replaced(name, before)
+            self._replaced(target.session, before)
 
     def _refused(self, request: HttpRequest, error: Exception, entry: Entry | None = None) -> tuple[Response, Entry]:
         """The refusal of a request, which must be called while this error is handled."""
@@ -334,8 +336,7 @@ class Server:
         before = self._app.sessions()
         what()
         for name, session in before.items():
-            if self._app.find(name) is not session:
-                self._performer.steps.free(name)
+            self._replaced(name, session)
 
     def _replaced(self, name: str, before: Session[Any] | None) -> None:
         """If the session of this name is no longer `before`, releases the frames in it that wait for a step: its test

@@ -122,6 +122,8 @@ class Performer:
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
             raise
+        except Exception:
+            return self._failed(client, entry)
         finally:
             self._traffic.open -= 1
             self.ended(entry)
@@ -170,6 +172,14 @@ class Performer:
     def _written(self, client: ClientConnection, plan: Plan) -> EndedResponse:
         kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
         return self._kept if kept else self._closed
+
+    def _failed(self, client: ClientConnection, entry: Entry) -> EndedResponse:
+        """Ends a reply of which a part may have been written, so that the client takes it for no whole one."""
+        logger().exception("fakellm itself failed while it sent a reply. Please report this.")
+        entry.outcome = "closed"
+        if client.transport is not None:
+            client.transport.abort()
+        return self._closed
 
     def _left(self, entry: Entry) -> EndedResponse:
         entry.outcome = "client left"
