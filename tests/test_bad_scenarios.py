@@ -346,7 +346,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, stream: {split: {content: tokns}}}",
         [
-            "a.yaml:2:41: rules[0].stream.split.content: 'tokns' is not one of whole, tokens, words, characters, random, surrogates; did you mean 'tokens'?"
+            "a.yaml:2:41: rules[0].stream.split.content: 'tokns' is not one of whole, tokens, words, characters, random, surrogates, a number, an array; did you mean 'tokens'?"
         ],
     ),
     (
@@ -507,9 +507,13 @@ BAD: list[tuple[str, list[str]]] = [
         ["a.yaml:3:21: rules[0].stream.padding: expected integer >= 0, got -1"],
     ),
     (
+        "rules:\n- reply: {}\n  stream: {padding: [{choices: none}]}",
+        ["a.yaml:3:32: rules[0].stream.padding[0].choices: 'none' is not one of null, absent, true, false"],
+    ),
+    (
         "rules:\n- reply: {}\n  stream: {split: tokns}",
         [
-            "a.yaml:3:19: rules[0].stream.split: 'tokns' is not one of whole, tokens, words, characters, random, surrogates; did you mean 'tokens'?"
+            "a.yaml:3:19: rules[0].stream.split: 'tokns' is not one of whole, tokens, words, characters, random, surrogates, a number, an array, an object; did you mean 'tokens'?"
         ],
     ),
     (

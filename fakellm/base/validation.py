@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -89,7 +89,7 @@ _SEARCHED = 500
 
 def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
     """Every reason why `data` is not a `hint`, in the order of the data."""
-    hint = _member(data, hint)
+    members, hint = _members(hint), _member(data, hint)
     if (kinds := _kinds(hint)) and isinstance(data, dict):
         yield from _no_kind(data, kinds, path)
     elif isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
@@ -105,7 +105,7 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
     elif hint is Any or hint == WireValue:
         yield from _json(data, path, any_number=hint is not Any)
     else:
-        yield from _leaf(data, hint, path)
+        yield from _leaf(data, hint, path, members)
 
 
 def null_places(hint: Any, outer: tuple[Any, ...] = ()) -> Places:
@@ -219,7 +219,8 @@ def _by_key(hint: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.encode_name: field for field in fields_of(hint)}
 
 
-def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
+def _leaf(data: Any, hint: Any, path: Path, members: Sequence[Any] = ()) -> Iterator[Problem]:
+    """The problem with a value. `members`: of the union that the hint is in."""
     try:
         msgspec.convert(data, hint, str_keys=True)
     except UnicodeEncodeError:  # msgspec compares texts as UTF-8
@@ -230,7 +231,8 @@ def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
         message = str(error).rpartition(" - at `$")[0] or str(error)
         options = [str(option) for option in get_args(hint)] if get_origin(hint) is Literal else []
         if options and isinstance(data, str):
-            message = f"{shortened(data)} is not one of {', '.join(options)}{near_miss(data, options)}"
+            others = dict.fromkeys(_OTHERS[kind] for kind in map(_kind, members) if kind in _OTHERS)
+            message = f"{shortened(data)} is not one of {', '.join((*options, *others))}{near_miss(data, options)}"
             yield Problem(path, "value", message)
         else:
             kind: Literal["type", "value"] = "type" if "`, got `" in message else "value"
@@ -240,6 +242,9 @@ def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
         if not isinstance(data, dict):  # a mapping is checked key by key
             yield from _json(data, path)
 
+
+_OTHERS = {bool: "true, false", int: "a number", float: "a number", list: "an array", dict: "an object"}
+"""What may stand in the place of a word, by its type."""
 
 _PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
