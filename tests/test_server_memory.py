@@ -34,15 +34,15 @@ def traced() -> Iterator[None]:
         tracemalloc.stop()
 
 
-async def begun(stack: ExitStack, port: int, body: bytes) -> socket.socket:
-    """A connection on which a request was sent and the beginning of the reply has been read."""
+async def begun(stack: ExitStack, port: int, body: bytes, requests: int = 1) -> socket.socket:
+    """A connection on which so many requests were sent and the beginning of the first reply has been read."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n"
     request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
     client = stack.enter_context(socket.socket())
     client.setblocking(False)
     await loop.sock_connect(client, ("127.0.0.1", port))
-    await loop.sock_sendall(client, request)
+    await loop.sock_sendall(client, request * requests)
     received = b""
     while b"\n\n" not in received:
         received += await loop.sock_recv(client, 65536)
@@ -94,14 +94,15 @@ def test_a_reply_under_way_does_not_keep_the_body_of_its_request(rule: dict[str,
     assert growth(rule, body, 20, Limits(journal_bytes=0)) < most
 
 
-def garbage_of(rule: dict[str, Any], leave: Callable[[socket.socket], None]) -> list[object]:
-    """What the garbage collector finds after a client has received the beginning of a reply and left in this way."""
+def garbage_of(rule: dict[str, Any], requests: int, leave: Callable[[socket.socket], None]) -> list[object]:
+    """What the garbage collector finds after a client has sent so many requests, received the beginning of the first
+    reply and left in this way."""
 
     async def everything() -> list[object]:
         server = Server(App(load({"rules": [rule]})))
         port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
         with ExitStack() as stack:
-            client = await begun(stack, port, chat(stream=True))
+            client = await begun(stack, port, chat(stream=True), requests)
             gc.collect()
             gc.set_debug(gc.DEBUG_SAVEALL)
             leave(client)
@@ -125,10 +126,11 @@ def reset(client: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("leave", [socket.socket.close, reset])
+@pytest.mark.parametrize("requests", [1, 3])
 @pytest.mark.parametrize("rule", [{"reply": {"content": "One two"}}, PACED, STALLED])
 def test_a_client_that_leaves_early_makes_no_garbage_that_must_be_looked_for(
-    rule: dict[str, Any], leave: Callable[[socket.socket], None]
+    rule: dict[str, Any], requests: int, leave: Callable[[socket.socket], None]
 ) -> None:
     """Of asyncio's own there is a little: a transport refers to a method of its own."""
-    modules = {type(each).__module__.partition(".")[0] for each in garbage_of(rule, leave)}
+    modules = {type(each).__module__.partition(".")[0] for each in garbage_of(rule, requests, leave)}
     assert not modules & {"fakellm", "aiohttp"}

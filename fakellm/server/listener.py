@@ -262,6 +262,7 @@ class Connection(web.RequestHandler):
         self._last_body = None
         connection_ended()
         super().connection_lost(exc)
+        self._messages.clear()
 
     def handle_error(
         self,
