@@ -22,11 +22,12 @@ from msgspec.structs import replace
 
 import fakellm
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Response
+from fakellm.engine.response import Outcome, Relay, Response
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest
+from fakellm.server.connection import RESET_PATIENCE, ClientConnection
 from fakellm.server.connections.settings import Connections
 from fakellm.server.hosting import Hosted
 from fakellm.server.http_server import Server
@@ -293,6 +294,60 @@ def test_a_reply_that_fails_after_its_beginning_breaks_off(caplog: pytest.LogCap
     assert "ValueError: broken" in caplog.text
 
 
+class Relaying(App):
+    """Has all requests passed on."""
+
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        _, entry = super().handle(request)
+        return Relay(), entry
+
+
+class BrokenProxy:
+    async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
+        client.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1234")
+        raise ValueError("broken")
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_response_that_cannot_be_passed_on_breaks_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        app = Relaying(load(RULES))
+        async with opened(tmp_path, Server(app, proxy=BrokenProxy())) as (reader, writer):
+            writer.write(request(chat()))
+            assert (await reader.read()).endswith(b"\r\n\r\n1234")
+        (entry,) = app.session("").journal
+        assert entry.outcome == "closed"
+
+    run(everything())
+    assert "ValueError: broken" in caplog.text
+
+
+def test_a_reply_is_under_way_until_its_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page and the journal take it for final as soon as it has another outcome."""
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        app = App(load({"rules": [{"reply": {"content": "x" * 9_000}, "fault": {"kind": "reset", "frame": -1}}]}))
+        app.offloads = False
+        async with opened(tmp_path, Server(app)) as (_, writer):
+            writer.transport.pause_reading()  # type: ignore[attr-defined] # the client does not read
+            writer.write(request(chat(stream=True)))
+            await asyncio.sleep(1)
+            (entry,) = app.session("").journal
+            assert (entry.outcome, entry.ended) == ("sending", None)
+            await asyncio.sleep(RESET_PATIENCE)
+            assert entry.outcome == "reset"
+            assert entry.ended is not None
+
+    run(everything())
+
+
 class Preparing(App):
     """Loses the client as soon as it prepares the answer."""
 
@@ -338,6 +393,24 @@ async def opened(
     finally:
         writer.close()
         await server.stop(grace=0)
+
+
+def test_an_empty_line_between_requests_is_no_part_of_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9112, 2.2: a server should ignore it."""
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            for end in (b"", b"\r\n"):
+                writer.write(end)
+                await asyncio.sleep(2 * HEAD_SECONDS)
+                writer.write(GET)
+                assert (await reader.readuntil(b"\r\n")) == b"HTTP/1.1 200 OK\r\n"
+                length = re.search(rb"(?i)content-length: (\d+)", await reader.readuntil(b"\r\n\r\n"))
+                assert length
+                await reader.readexactly(int(length[1]))
+
+    run(everything())
 
 
 @pytest.mark.parametrize("part", [b"G", GET[:-1], request(chat())[:20]])

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from fakellm.base.errors import ServerError
 from fakellm.server.connections.listening import Accepting, listen
 
 
@@ -20,6 +21,12 @@ def accepted_at_once(listener: Accepting, most: int) -> list[socket.socket]:
         except BlockingIOError:
             break
     return found
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_a_host_that_no_machine_can_have(host: str) -> None:
+    with pytest.raises(ServerError, match=f"cannot listen on {host}:0: "):
+        listen(host, 0)
 
 
 def test_many_connections_at_once_are_accepted_in_several_turns() -> None:

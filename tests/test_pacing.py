@@ -20,6 +20,7 @@ from tests.loop_turns import loop_turns, measured
 from tests.virtual_time import Listening, loop, run
 
 BODY = chat(stream=True)
+GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
 
@@ -214,6 +215,25 @@ def test_a_server_that_stops_lets_open_streams_finish_for_as_long_as_its_grace()
                 await streams[3]
             ends = [(entry.outcome, entry.frames_sent) for entry in entries(app)]
             assert ends == [("sent", 6)] * 3 + [("server stopped", 5)]
+
+    run(everything())
+
+
+def test_a_stream_that_begins_while_the_server_stops_has_the_rest_of_its_grace() -> None:
+    async def everything() -> None:
+        async with serving(SIX | {"timing": {"gap": 1}}) as (_, server):
+            reader, writer = await asyncio.open_unix_connection("socket", limit=2**17)
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            stream = asyncio.ensure_future(arrivals())
+            await asyncio.sleep(2.5)
+            stopping = asyncio.ensure_future(server.stop(grace=10))
+            await asyncio.sleep(1)
+            writer.write(REQUEST)
+            assert await stream == [0, 1, 2, 3, 4, 5]
+            assert (await reader.read()).endswith(b"\r\n0\r\n\r\n")
+            await stopping
+            writer.close()
 
     run(everything())
 

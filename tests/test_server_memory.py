@@ -34,8 +34,9 @@ def traced() -> Iterator[None]:
         tracemalloc.stop()
 
 
-async def begun(stack: ExitStack, port: int, body: bytes, requests: int = 1) -> socket.socket:
-    """A connection on which so many requests were sent and the beginning of the first reply has been read."""
+async def begun(stack: ExitStack, port: int, body: bytes, requests: int = 1, shut: bool = False) -> socket.socket:
+    """A connection on which so many requests were sent and the beginning of the first reply has been read. `shut`: the
+    client ends its side right behind them."""
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n"
     request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
@@ -43,6 +44,8 @@ async def begun(stack: ExitStack, port: int, body: bytes, requests: int = 1) -> 
     client.setblocking(False)
     await loop.sock_connect(client, ("127.0.0.1", port))
     await loop.sock_sendall(client, request * requests)
+    if shut:
+        client.shutdown(socket.SHUT_WR)
     received = b""
     while b"\n\n" not in received:
         received += await loop.sock_recv(client, 65536)
@@ -94,7 +97,9 @@ def test_a_reply_under_way_does_not_keep_the_body_of_its_request(rule: dict[str,
     assert growth(rule, body, 20, Limits(journal_bytes=0)) < most
 
 
-def garbage_of(rule: dict[str, Any], requests: int, leave: Callable[[socket.socket], None]) -> list[object]:
+def garbage_of(
+    rule: dict[str, Any], requests: int, leave: Callable[[socket.socket], None], shut: bool = False
+) -> list[object]:
     """What the garbage collector finds after a client has sent so many requests, received the beginning of the first
     reply and left in this way."""
 
@@ -102,7 +107,7 @@ def garbage_of(rule: dict[str, Any], requests: int, leave: Callable[[socket.sock
         server = Server(App(load({"rules": [rule]})))
         port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
         with ExitStack() as stack:
-            client = await begun(stack, port, chat(stream=True), requests)
+            client = await begun(stack, port, chat(stream=True), requests, shut)
             gc.collect()
             gc.set_debug(gc.DEBUG_SAVEALL)
             leave(client)
@@ -133,4 +138,13 @@ def test_a_client_that_leaves_early_makes_no_garbage_that_must_be_looked_for(
 ) -> None:
     """Of asyncio's own there is a little: a transport refers to a method of its own."""
     modules = {type(each).__module__.partition(".")[0] for each in garbage_of(rule, requests, leave)}
+    assert not modules & {"fakellm", "aiohttp"}
+
+
+def test_a_half_closed_client_that_has_left_makes_no_such_garbage() -> None:
+    """The error that ends its reply is raised while a frame is written."""
+    soon_and_late = {"reply": {"content": "One two"}, "timing": {"gaps": [0, 0.001, 0.001, 3600]}}
+    modules = {
+        type(each).__module__.partition(".")[0] for each in garbage_of(soon_and_late, 1, socket.socket.close, shut=True)
+    }
     assert not modules & {"fakellm", "aiohttp"}

@@ -29,6 +29,9 @@ that are sent at once leave few objects."""
 _CONNECTIONS = 16_384
 """After so many connections have ended, all objects are looked at: asyncio leaves some of each in cycles, 7 in all."""
 
+_ALL = 2**17
+"""After so many replies that are sent over time, all objects are looked at, too."""
+
 _replies = count(1)
 _ended = [0]
 """How many connections have ended since all objects were looked at."""
@@ -43,9 +46,10 @@ def server_only() -> None:
 def reply_began() -> None:
     """Must be called for each reply that is sent over time. Now and then, if the process only serves, it runs the
     collector."""
-    if next(_replies) % _REPLIES or not _server_only or _pauses:
+    number = next(_replies)
+    if number % _REPLIES or not _server_only or _pauses:
         return
-    if _ended[0] < _CONNECTIONS:
+    if _ended[0] < _CONNECTIONS and number % _ALL:
         gc.collect(0)
     else:
         _ended[0] = 0

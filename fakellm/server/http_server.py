@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -30,6 +30,7 @@ from fakellm.server.offload import offload
 from fakellm.server.page.paths import opens_root
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
+from fakellm.server.requests.begun import Begun
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.log import explain, logger, quieten
 from fakellm.server.sending.performer import Performer, ended_early
@@ -39,16 +40,6 @@ from fakellm.wire.timing import checked_speed
 
 T = TypeVar("T")
 log = logger()
-
-
-class Begun(NamedTuple):
-    """A request for which something has to wait: for `ready` before it is answered. `started`: when it arrived."""
-
-    client: ClientConnection
-    request: HttpRequest
-    started: float
-    answer: tuple[Outcome, Entry] | None
-    ready: asyncio.Future[None] | None = None
 
 
 class Server:
@@ -111,8 +102,10 @@ class Server:
         for site in list(self._runner.sites):
             await site.stop()
         self.end_waits()
-        if self._handling:
-            await asyncio.wait(self._handling, timeout=grace)
+        now = self._performer.clock.now
+        end = now() + grace
+        while self._handling and (left := end - now()) > 0:  # more may begin meanwhile, on kept connections
+            await asyncio.wait(self._handling, timeout=left)
         for task in self._handling:
             task.cancel()
         await self._runner.cleanup()

@@ -24,7 +24,7 @@ log = logger()
 
 
 HEAD_SECONDS = 60.0
-"""How long the rest of a request's head may take to arrive, after the part before it."""
+"""How long the rest of a request's head may take to arrive, after a part that arrives while no reply is under way."""
 
 _BLANK = b"\r\n\r\n"
 
@@ -156,7 +156,7 @@ class Connection(web.RequestHandler):
             waiter.cancel()
         elif self._messages:
             waiter.set_result(None)
-        elif not answered:  # there is no complete head yet
+        elif not answered and data.strip(b"\r\n"):  # there is no complete head yet
             self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
 
     def _answer(self) -> bool:

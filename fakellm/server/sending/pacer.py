@@ -118,6 +118,7 @@ class _Paced:
             finally:
                 if self._woken.cancelled():
                     self._pacer.clock.forget()
+                self._woken = None  # an error in it refers to this reply
 
     def _waits_long(self) -> bool:
         """Whether the next burst is due so late that a client which has ended its side is taken for one that left."""

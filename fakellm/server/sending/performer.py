@@ -88,7 +88,7 @@ class Performer:
         self.ended(entry)
         self._traffic.bytes += len(burst.data)
         self._traffic.began(entry, entry.ended or 0.0)
-        return self._written(client, plan)
+        return self._finished(client, plan)
 
     def ended(self, entry: Entry) -> None:
         """Records when a reply ended, and logs a line about it."""
@@ -101,21 +101,16 @@ class Performer:
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
         reply_began()
-        written = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
-        if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
-            entry.frames, written = 0, (head_of(written),)
-        ready: Iterable[Burst] = written
         plan, ended = response.head, response.ended
-        if plan.cut_framing and plan.status is not None:
-            ready = within_framing(ready, plan.delimited == "chunked" and not client.http_1_0)
         self._traffic.open += 1
         try:
+            ready = _written(client, response, entry)
             if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
                     await self._pacer.send(client, ready, entry, stepped)
             else:
                 await self._pacer.send(client, ready, entry)
-            del response, written, ready  # the end may take long, and nothing needs what was written
+            del response, ready  # the end may take long, and nothing needs what was written
             return await self._end(client, plan, entry, session)
         except ConnectionError:
             return self._left(entry)
@@ -142,15 +137,18 @@ class Performer:
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
             raise
+        except Exception:
+            return self._failed(client, entry)
         finally:
             self.ended(entry)
 
     async def _end(self, client: ClientConnection, plan: Plan, entry: Entry, session: str) -> EndedResponse:
         """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
         if plan.end == "reset":
+            if client.transport is None:
+                raise ConnectionResetError
+            await reset(client.transport, self.clock)
             entry.outcome = "reset"
-            if client.transport is not None:
-                await reset(client.transport, self.clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
             self._changes.notify(entry)
@@ -167,9 +165,9 @@ class Performer:
             entry.outcome = "closed" if plan.end == "close" else "sent"
             if client.left:
                 raise ConnectionResetError
-        return self._written(client, plan)
+        return self._finished(client, plan)
 
-    def _written(self, client: ClientConnection, plan: Plan) -> EndedResponse:
+    def _finished(self, client: ClientConnection, plan: Plan) -> EndedResponse:
         kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
         return self._kept if kept else self._closed
 
@@ -184,6 +182,17 @@ class Performer:
     def _left(self, entry: Entry) -> EndedResponse:
         entry.outcome = "client left"
         return self._closed
+
+
+def _written(client: ClientConnection, response: Response, entry: Entry) -> Iterable[Burst]:
+    """What is written to this client of a response."""
+    written = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
+    if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
+        entry.frames, written = 0, (head_of(written),)
+    plan = response.head
+    if plan.cut_framing and plan.status is not None:
+        return within_framing(written, plan.delimited == "chunked" and not client.http_1_0)
+    return written
 
 
 def ended_early(client: ClientConnection) -> Literal["client left", "server stopped"]:
