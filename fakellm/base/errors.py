@@ -17,7 +17,7 @@ class ScenarioError(FakellmError):
     """A scenario that cannot be used.
 
     `problems` holds one line for each problem, in the order of the file, with its place (``file:line:column``), the
-    value, what is allowed and the nearest valid name; after MOST_PROBLEMS, one line with how many more there are.
+    value, what is allowed and the nearest valid name; after 100, one line with how many more there are.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:

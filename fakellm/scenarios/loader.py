@@ -54,8 +54,8 @@ def load(source: ScenarioSource) -> Scenario:
     """The scenario in a file or folder, in YAML text (with a line end, or starting with `rules:` or another key of a
     scenario), in a mapping, or in values.
 
-    A folder stands for its files with one of SUFFIXES, in the order of their names, with all rules in one scenario.
-    JSON Schemas in it, such as the one for editors, are skipped.
+    A folder stands for its `.yaml`, `.yml` and `.json` files, in the order of their names, with all rules in one
+    scenario. JSON Schemas in it, such as the one for editors, are skipped.
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):

@@ -208,7 +208,7 @@ def spawn(
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
     `workers`: how many processes serve its port.
 
-    Raises what `serve` raises, and ServerError if the process does not serve within START_PATIENCE.
+    Raises what `serve` raises, and ServerError if the process does not serve within 60 seconds.
     """
     from fakellm.engine.state import Limits
 
