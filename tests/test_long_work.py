@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
@@ -433,6 +434,13 @@ def test_a_request_with_very_many_members_is_not_shown(monkeypatch: pytest.Monke
 # Processes
 
 
+@pytest.fixture
+def one_process() -> Iterator[Workers]:
+    made = Workers(most=1)
+    yield made
+    made.end()
+
+
 def test_a_process_returns_and_raises() -> None:
     process = Worker()
     process.start()
@@ -472,6 +480,53 @@ def test_a_process_that_is_killed_is_replaced() -> None:
 
 def _kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_process_that_is_killed_when_its_result_has_arrived_is_not_used_again(one_process: Workers) -> None:
+    def killed_late(process: Worker) -> int:
+        result = process.call(60, os.getpid)
+        process.kill()
+        return result
+
+    assert one_process.run(killed_late, threading.Event()) != pid_of(one_process)
+
+
+def test_a_process_that_is_late_when_its_result_has_arrived_is_not_used_again(one_process: Workers) -> None:
+    def late(process: Worker) -> None:
+        process.call(60, _Awaiting)  # imports this module
+        _Awaiting.end_of.append(process)
+        process.call(2, _Awaiting)
+
+    one_process.run(late, threading.Event())
+    assert one_process.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
+
+
+class _Awaiting:
+    """A result that is not read before these processes have ended."""
+
+    end_of: ClassVar[list[Worker]] = []
+
+    def __init__(self) -> None:
+        self.read = False
+
+    def __setstate__(self, state: dict[str, bool]) -> None:
+        for process in self.end_of:
+            await_end(process)
+
+
+def await_end(process: Worker) -> None:
+    deadline = time.monotonic() + 60
+    while not process.gone and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_an_idle_process_that_is_killed_is_not_used_again(one_process: Workers) -> None:
+    used: list[Worker] = []
+    one_process.run(used.append, threading.Event())
+    os.kill(pid_of(one_process), signal.SIGTERM)
+    await_end(used[0])
+    assert one_process.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
+    assert used[0].ended
 
 
 def test_work_that_nobody_waits_for_is_not_done() -> None:

@@ -44,7 +44,7 @@ class Worker:
         path = [str(Path(__file__).parents[3]), *sys.path]
         command = [sys.executable, "-c", _CODE, *dict.fromkeys(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.ended = False
+        self.ended = self.killed = False
 
     def start(self) -> None:
         """Waits until the process accepts calls."""
@@ -63,7 +63,7 @@ class Worker:
 
         def kill() -> None:
             late.set()
-            self._process.kill()
+            self.kill()
 
         timer = threading.Timer(seconds, kill)
         timer.daemon = True
@@ -77,6 +77,7 @@ class Worker:
             raise WorkEndedError(in_time=not late.is_set()) from None
         finally:
             timer.cancel()
+            timer.join()  # it may be about to kill the process
         if not returned:
             raise value
         result: T = value
@@ -93,8 +94,14 @@ class Worker:
                 pipe.close()
 
     def kill(self) -> None:
-        """Kills the process while another thread waits in `call`, which then ends it."""
+        """Kills the process while another thread uses it, which must end it: its last result may still arrive."""
+        self.killed = True
         self._process.kill()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended, whoever has killed it."""
+        return self._process.poll() is not None
 
     @property
     def _output(self) -> Any:
@@ -130,9 +137,11 @@ class Workers:
         finally:
             with self._changed:
                 del self._busy[process]
-                if not process.ended:
+                if not process.killed and not process.ended:
                     self._idle.append(process)
                 self._changed.notify()
+            if process.killed:
+                process.end()  # not with the lock, which the event loop takes: this waits for the process
 
     @contextmanager
     def caller(self) -> Iterator[threading.Event]:
@@ -161,10 +170,12 @@ class Workers:
                 self._changed.wait()
             if ends != self._ends:
                 raise WorkEndedError(in_time=True)
-            if self._idle:
+            while self._idle:
                 process = self._idle.pop()
-                self._busy[process] = unwanted
-                return process
+                if not process.gone:
+                    self._busy[process] = unwanted
+                    return process
+                process.end()
             self._starting += 1
         started: Worker | None = None
         try:
