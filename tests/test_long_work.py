@@ -36,7 +36,7 @@ from fakellm.server.hosting import Hosted
 from fakellm.server.offload import responded
 from fakellm.server.one_request import routes
 from fakellm.server.processes import answering, elsewhere, worker
-from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
+from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers, search_path
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import ROOT, chat, handled, post
@@ -457,6 +457,17 @@ def test_a_process_returns_and_raises() -> None:
         process.end()
     with pytest.raises(WorkEndedError):
         process.call(60, len, "a")
+
+
+def test_a_package_beside_fakellm_does_not_replace_one_of_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "dataclasses.py").write_text("raise ImportError\n")
+    monkeypatch.setattr("fakellm.server.processes.workers.__file__", f"{tmp_path}/fakellm/server/processes/workers.py")
+    assert search_path()[-1] == str(tmp_path)
+    process = Worker()
+    process.start()
+    process.end()
 
 
 def _refuse() -> None:

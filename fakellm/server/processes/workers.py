@@ -29,6 +29,12 @@ _SLACK = 1.0
 """Seconds between the moment at which a process is killed and the one at which it would end by itself."""
 
 
+def search_path() -> list[str]:
+    """Where another process of fakellm must look for modules: where this one does, and where fakellm is."""
+    beside = str(Path(__file__).parents[3])  # last: a package there may have the name of one in the standard library
+    return [*dict.fromkeys([*sys.path, beside])]
+
+
 class WorkEndedError(Exception):
     """A process ended before its work was done: after the time limit, or because it was killed."""
 
@@ -41,8 +47,7 @@ class Worker:
     """One process. `call` must not be called by two threads at a time."""
 
     def __init__(self) -> None:
-        path = [str(Path(__file__).parents[3]), *sys.path]
-        command = [sys.executable, "-c", _CODE, *dict.fromkeys(path)]
+        command = [sys.executable, "-c", _CODE, *search_path()]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ended = self.killed = False
 
