@@ -547,6 +547,17 @@ def test_work_that_nobody_waits_for_is_not_done() -> None:
         WORKERS.run(lambda process: pytest.fail("it was done"), unwanted)
 
 
+def test_a_process_whose_memory_was_exhausted_is_not_used_again(one_process: Workers) -> None:
+    first = pid_of(one_process)
+    with pytest.raises(MemoryError):
+        one_process.run(lambda process: process.call(60, _exhaust), threading.Event())
+    assert pid_of(one_process) != first
+
+
+def _exhaust(*arguments: object) -> None:
+    raise MemoryError
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit it")
 def test_a_process_has_a_limit_of_memory() -> None:
     process = Worker()

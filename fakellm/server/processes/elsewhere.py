@@ -67,9 +67,6 @@ async def answered(
             bare = scenario and replace(scenario, rules=())
             worker.call(BUDGET.work_seconds, answering.add_engine, number, bare, engine.seed, engine.strict)
             return worker.call(BUDGET.work_seconds, answering.answer, number, sent, attempt, error)
-        except MemoryError:
-            worker.end()  # what is left of its memory may be in pieces
-            raise
 
     try:
         answer = await in_worker(work)

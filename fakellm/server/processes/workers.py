@@ -139,6 +139,9 @@ class Workers:
             if unwanted.is_set():
                 raise WorkEndedError(in_time=True)
             return work(process)
+        except MemoryError:
+            process.kill()  # what is left of its memory may be in pieces
+            raise
         finally:
             with self._changed:
                 del self._busy[process]
