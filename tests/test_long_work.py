@@ -34,7 +34,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
 from fakellm.server.offload import responded
-from fakellm.server.one_request import routes
+from fakellm.server.one_request import routes, rule_routes
 from fakellm.server.processes import answering, elsewhere, worker
 from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers, search_path
 from fakellm.server.scenario_app import App
@@ -489,7 +489,7 @@ def test_a_process_that_is_killed_is_replaced() -> None:
     assert WORKERS.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
 
 
-def _kill_itself() -> None:
+def _kill_itself(*arguments: object) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -627,6 +627,48 @@ def test_work_that_waits_for_a_process_ends_with_the_processes() -> None:
     for thread in threads:
         thread.join(60)
     assert outcomes == ["True"] * 3
+
+
+WORK = {
+    "a reply": (answering, "answer", "POST", CHAT, prompt("a" * 70_000)),
+    "a scenario": (answering, "read_scenario", "PUT", "/_fakellm/scenario", b"rules: []\n" + b"#" * 70_000),
+    "a query": (
+        entry_matches,
+        "_differences",
+        "POST",
+        "/_fakellm/journal",
+        b'{"when": {"user": {"regex": "^(a+)+$"}}}',
+    ),
+    "why": (rule_routes, "why", "GET", "/_fakellm/requests/1/why", b""),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize(
+    ("instead", "refusal"), [(_kill_itself, (500, "work_killed")), (_exhaust, (400, "limit_exceeded"))]
+)
+def test_a_refusal_names_what_has_ended_the_work(
+    name: str, instead: Any, refusal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, function, method, path, content = WORK[name]
+    rules = (Rule(Reply(content="a"), When(model="m")), Rule(Reply(content="b"), When(user=Pattern(regex=SLOW))))
+    with Hosted(App(Scenario(rules=rules))) as served:
+        assert post(served.url + CHAT, prompt("a" * 30, model="m")).status_code == 200
+        monkeypatch.setattr(module, function, instead)
+        response = httpx2.request(method, served.url + path, content=content, timeout=60)
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == refusal
+        assert refusal[0] == 500 or "work_bytes is" in error["message"]
+        monkeypatch.undo()
+        assert httpx2.request(method, served.url + path, content=content, timeout=60).status_code == 200
+
+
+def test_a_scenario_may_be_read_for_as_long_as_its_own_limit_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "BUDGET", Budget(load_seconds=0))
+    _, _, method, path, content = WORK["a scenario"]
+    with Hosted(App()) as served:
+        response = httpx2.request(method, served.url + path, content=content, timeout=60)
+    assert (response.status_code, "load_seconds is" in response.text) == (400, True)
 
 
 # What the limits are
