@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
@@ -33,9 +34,9 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
 from fakellm.server.offload import responded
-from fakellm.server.one_request import routes
+from fakellm.server.one_request import routes, rule_routes
 from fakellm.server.processes import answering, elsewhere, worker
-from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
+from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers, search_path
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import ROOT, chat, handled, post
@@ -433,6 +434,13 @@ def test_a_request_with_very_many_members_is_not_shown(monkeypatch: pytest.Monke
 # Processes
 
 
+@pytest.fixture
+def one_process() -> Iterator[Workers]:
+    made = Workers(most=1)
+    yield made
+    made.end()
+
+
 def test_a_process_returns_and_raises() -> None:
     process = Worker()
     process.start()
@@ -449,6 +457,17 @@ def test_a_process_returns_and_raises() -> None:
         process.end()
     with pytest.raises(WorkEndedError):
         process.call(60, len, "a")
+
+
+def test_a_package_beside_fakellm_does_not_replace_one_of_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "dataclasses.py").write_text("raise ImportError\n")
+    monkeypatch.setattr("fakellm.server.processes.workers.__file__", f"{tmp_path}/fakellm/server/processes/workers.py")
+    assert search_path()[-1] == str(tmp_path)
+    process = Worker()
+    process.start()
+    process.end()
 
 
 def _refuse() -> None:
@@ -470,8 +489,55 @@ def test_a_process_that_is_killed_is_replaced() -> None:
     assert WORKERS.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
 
 
-def _kill_itself() -> None:
+def _kill_itself(*arguments: object) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_process_that_is_killed_when_its_result_has_arrived_is_not_used_again(one_process: Workers) -> None:
+    def killed_late(process: Worker) -> int:
+        result = process.call(60, os.getpid)
+        process.kill()
+        return result
+
+    assert one_process.run(killed_late, threading.Event()) != pid_of(one_process)
+
+
+def test_a_process_that_is_late_when_its_result_has_arrived_is_not_used_again(one_process: Workers) -> None:
+    def late(process: Worker) -> None:
+        process.call(60, _Awaiting)  # imports this module
+        _Awaiting.end_of.append(process)
+        process.call(2, _Awaiting)
+
+    one_process.run(late, threading.Event())
+    assert one_process.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
+
+
+class _Awaiting:
+    """A result that is not read before these processes have ended."""
+
+    end_of: ClassVar[list[Worker]] = []
+
+    def __init__(self) -> None:
+        self.read = False
+
+    def __setstate__(self, state: dict[str, bool]) -> None:
+        for process in self.end_of:
+            await_end(process)
+
+
+def await_end(process: Worker) -> None:
+    deadline = time.monotonic() + 60
+    while not process.gone and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_an_idle_process_that_is_killed_is_not_used_again(one_process: Workers) -> None:
+    used: list[Worker] = []
+    one_process.run(used.append, threading.Event())
+    os.kill(pid_of(one_process), signal.SIGTERM)
+    await_end(used[0])
+    assert one_process.run(lambda process: process.call(60, len, "abc"), threading.Event()) == 3
+    assert used[0].ended
 
 
 def test_work_that_nobody_waits_for_is_not_done() -> None:
@@ -479,6 +545,17 @@ def test_work_that_nobody_waits_for_is_not_done() -> None:
     unwanted.set()
     with pytest.raises(WorkEndedError):
         WORKERS.run(lambda process: pytest.fail("it was done"), unwanted)
+
+
+def test_a_process_whose_memory_was_exhausted_is_not_used_again(one_process: Workers) -> None:
+    first = pid_of(one_process)
+    with pytest.raises(MemoryError):
+        one_process.run(lambda process: process.call(60, _exhaust), threading.Event())
+    assert pid_of(one_process) != first
+
+
+def _exhaust(*arguments: object) -> None:
+    raise MemoryError
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit it")
@@ -550,6 +627,48 @@ def test_work_that_waits_for_a_process_ends_with_the_processes() -> None:
     for thread in threads:
         thread.join(60)
     assert outcomes == ["True"] * 3
+
+
+WORK = {
+    "a reply": (answering, "answer", "POST", CHAT, prompt("a" * 70_000)),
+    "a scenario": (answering, "read_scenario", "PUT", "/_fakellm/scenario", b"rules: []\n" + b"#" * 70_000),
+    "a query": (
+        entry_matches,
+        "_differences",
+        "POST",
+        "/_fakellm/journal",
+        b'{"when": {"user": {"regex": "^(a+)+$"}}}',
+    ),
+    "why": (rule_routes, "why", "GET", "/_fakellm/requests/1/why", b""),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize(
+    ("instead", "refusal"), [(_kill_itself, (500, "work_killed")), (_exhaust, (400, "limit_exceeded"))]
+)
+def test_a_refusal_names_what_has_ended_the_work(
+    name: str, instead: Any, refusal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, function, method, path, content = WORK[name]
+    rules = (Rule(Reply(content="a"), When(model="m")), Rule(Reply(content="b"), When(user=Pattern(regex=SLOW))))
+    with Hosted(App(Scenario(rules=rules))) as served:
+        assert post(served.url + CHAT, prompt("a" * 30, model="m")).status_code == 200
+        monkeypatch.setattr(module, function, instead)
+        response = httpx2.request(method, served.url + path, content=content, timeout=60)
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == refusal
+        assert refusal[0] == 500 or "work_bytes is" in error["message"]
+        monkeypatch.undo()
+        assert httpx2.request(method, served.url + path, content=content, timeout=60).status_code == 200
+
+
+def test_a_scenario_may_be_read_for_as_long_as_its_own_limit_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "BUDGET", Budget(load_seconds=0))
+    _, _, method, path, content = WORK["a scenario"]
+    with Hosted(App()) as served:
+        response = httpx2.request(method, served.url + path, content=content, timeout=60)
+    assert (response.status_code, "load_seconds is" in response.text) == (400, True)
 
 
 # What the limits are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,8 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import fakellm
 from fakellm.engine.entry import Entry
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.server.application import HttpRequest
 from fakellm.server.control.metrics import Numbers
+from fakellm.server.hosting import Hosted
+from fakellm.server.recording_proxy import Recorder
+from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import App
 from fakellm.server.sending import traffic as module
 from fakellm.server.sending.lateness import Lateness
@@ -140,6 +145,23 @@ def test_a_server_that_replays_has_them_too() -> None:
         samples = read(server.url)
     assert total(samples, "unmatched_requests_total") == total(samples, "requests_total", status="404") == 1
     assert total(samples, "held", what="journal_bytes") > 0
+
+
+def test_a_response_that_a_recorder_passes_on_counts_with_its_frames_alone(tmp_path: Path) -> None:
+    app, file = Replay([], relay=True), RecordingFile(tmp_path / "recorded.jsonl")
+    with fakellm.serve() as upstream, Hosted(app, proxy=lambda: Recorder(upstream.url, file)) as recorder:
+        assert post(recorder.url + "/v1/chat/completions", chat(stream=True)).status_code == 200
+    (entry,) = app.session("").journal
+    assert app.traffic.frames == entry.frames_sent > 1
+    assert sum(app.traffic.requests.values()) == 1
+    assert (app.traffic.bytes, sum(app.traffic.within)) == (0, 0)
+
+
+def test_what_is_sent_of_events_counts_in_no_bytes() -> None:
+    app = App()
+    with Hosted(app) as server, httpx2.stream("GET", server.url + "/_fakellm/events") as events:
+        assert next(events.iter_bytes())
+        assert app.traffic.bytes == 0
 
 
 def test_other_hosts_and_methods_are_refused_and_no_page_may_read_the_numbers() -> None:

@@ -19,6 +19,7 @@ from fakellm.server import offload
 from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
 from fakellm.server.processes import workers
+from fakellm.server.processes.budgeted import budgeted
 from fakellm.server.processes.workers import Worker, Workers, in_worker
 from fakellm.server.scenario_app import App
 from tests.conftest import post
@@ -127,9 +128,9 @@ def test_the_entries_of_a_journal_are_compared_together(monkeypatch: pytest.Monk
 
     async def counted(work: Any) -> Any:
         asked.append(1)
-        return await in_worker(work)
+        return await budgeted(work)
 
-    monkeypatch.setattr(entry_matches, "in_worker", counted)
+    monkeypatch.setattr(entry_matches, "budgeted", counted)
     with Hosted(App()) as served:
         for number in range(30):
             post(served.url + CHAT, prompt("a" * 22 + str(number % 2)))

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,14 +39,14 @@ def several(
     app = make(state=state)
 
     def supervised(speed: float, access: ControlAccess, connections: Connections, grace: float) -> Any:
+        from fakellm.server.processes.workers import search_path
         from fakellm.server.workers.owner import Owner
         from fakellm.server.workers.supervisor import Supervisor
         from fakellm.server.workers.worker_app import WorkerSettings
 
         share = replace(limits, journal_bytes=limits.journal_bytes // workers)
         settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, access, connections, grace)
-        path = [str(Path(__file__).parents[2]), *sys.path]
-        command = [sys.executable, "-c", _CODE, level or "", *dict.fromkeys(path)]
+        command = [sys.executable, "-c", _CODE, level or "", *search_path()]
         return Supervisor(Owner(app, state, settings), workers, command)
 
     return app, supervised

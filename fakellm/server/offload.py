@@ -105,8 +105,8 @@ async def responded(outcome: Response | Work) -> Response:
 
 
 async def in_thread(run: Callable[[], Any], threads: Threads = _OWN) -> Result:
-    """The result of `run`, which one of these threads calls. Only the caller's cancellation is raised here; if it comes
-    before a thread is free, `run` is not called."""
+    """The result of `run`, which one of these threads calls. Only the caller's cancellation is raised here, and
+    RuntimeError if there can be no more threads; if either comes before a thread is free, `run` is not called."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 

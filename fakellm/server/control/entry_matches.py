@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from fakellm.base.budget import BUDGET, exceeded
+from fakellm.base.budget import BUDGET
 from fakellm.base.json_text import writable
 from fakellm.engine.entry import Entry, Kept
 from fakellm.model.request import Request
@@ -23,7 +23,8 @@ from fakellm.scenarios.matching import When, checks, difference
 from fakellm.scenarios.mistakes.difference import Difference
 from fakellm.server.control.shown_entry import Parse
 from fakellm.server.offload import in_thread
-from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker
+from fakellm.server.processes.budgeted import budgeted
+from fakellm.server.processes.workers import Worker
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ async def search(
     """Calls `compare` with each entry and its request: None if that is not for a model, or not valid. A thread parses
     and compares a long one. `comparing`: with what `compare` compares.
 
-    Raises RequestError if the comparisons in another process take longer or need more memory than the budget allows.
+    Raises RequestError as `budgeted` does; the comparisons in another process have one time limit together.
     """
 
     def compared(entry: Entry) -> None:
@@ -146,12 +147,7 @@ class _Elsewhere:
             await asyncio.sleep(0)
 
     async def _differences(self, requests: Sequence[Request]) -> Sequence[Sequence[tuple[Difference, ...]]]:
-        try:
-            return await in_worker(partial(self._compared, requests, asyncio.get_running_loop().time))
-        except WorkEndedError:
-            raise exceeded("work_seconds") from None
-        except MemoryError:
-            raise exceeded("work_bytes") from None
+        return await budgeted(partial(self._compared, requests, asyncio.get_running_loop().time))
 
     def _read(self, entry: Entry) -> tuple[Request | None, bool]:
         request = self._parse(entry)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.validation import shortened
 from fakellm.base.words.count import count
@@ -27,8 +26,8 @@ from fakellm.server.control.unused_rules import IdleFault, idle_faults
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
+from fakellm.server.processes.budgeted import budgeted
 from fakellm.server.processes.elsewhere import MOST_BODY, read_there
-from fakellm.server.processes.workers import WorkEndedError, in_worker
 
 if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
@@ -160,18 +159,15 @@ def engine_reader(app: App, request: HttpRequest) -> Callable[[], Awaitable[tupl
 
 async def scenario_in(app: App, body: bytes) -> Scenario:
     """The scenario in the body of a request. Another process reads a long one, and a thread a short one. Raises
-    ScenarioError, and RequestError if reading takes longer than the budget allows."""
+    ScenarioError, and RequestError as `budgeted` does."""
 
     def read(how: Callable[[bytes], Scenario]) -> Scenario:
         with paused():
             return how(body)
 
-    try:
-        if len(body) > MOST_BODY and app.offloads:
-            return await in_worker(lambda worker: read(partial(read_there, worker)))
-        return (await in_thread(partial(read, parsed)))()  # type: ignore[no-any-return] # Result is of any type
-    except WorkEndedError:
-        raise exceeded("load_seconds") from None
+    if len(body) > MOST_BODY and app.offloads:
+        return await budgeted(lambda worker: read(partial(read_there, worker)), "load_seconds")
+    return (await in_thread(partial(read, parsed)))()  # type: ignore[no-any-return] # Result is of any type
 
 
 def read_result(result: Callable[[], Any]) -> tuple[Scenario, Engine]:

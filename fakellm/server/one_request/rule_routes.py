@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fakellm.apis.route import api_named
-from fakellm.base.budget import BUDGET, exceeded
+from fakellm.base.budget import BUDGET
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry, Kept
@@ -29,8 +29,8 @@ from fakellm.server.offload import in_thread
 from fakellm.server.one_request.routes import check_size, found_entry, kept_of, shown_plan
 from fakellm.server.one_request.why import why
 from fakellm.server.one_request.wire import encoded
+from fakellm.server.processes.budgeted import budgeted
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS
-from fakellm.server.processes.workers import WorkEndedError, in_worker
 
 if TYPE_CHECKING:
     from fakellm.server.one_request.smallest_rule import SmallestRule
@@ -50,10 +50,7 @@ def why_route(app: App, request: HttpRequest) -> Work:
         rules = [(str(rule.name), rule.when) for rule in engine.ruleset.rules]
         compare = partial(why, rules, read, entry.rule)
         if engine.ruleset.slow(read, body_length(entry), MOST_MILLISECONDS):
-            try:
-                found = await in_worker(lambda worker: worker.call(BUDGET.work_seconds, why, rules, read, entry.rule))
-            except WorkEndedError:
-                raise exceeded("work_seconds") from None
+            found = await budgeted(lambda worker: worker.call(BUDGET.work_seconds, why, rules, read, entry.rule))
         else:
             found = (await in_thread(compare))()
         return [encoded(found), b"\n"]

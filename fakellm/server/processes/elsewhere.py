@@ -1,7 +1,6 @@
 """Answers requests in another process where that takes long, with the same bytes: the side of the server.
 
-Owns what is sent there and when a scenario is sent too, and the refusal of what takes too long. `answering` is the
-other side.
+Owns what is sent there and when a scenario is sent too. `answering` is the other side.
 """
 
 from __future__ import annotations
@@ -15,14 +14,15 @@ from weakref import WeakKeyDictionary
 from msgspec.structs import replace
 
 from fakellm.apis.route import CLIENT_HEADERS
-from fakellm.base.budget import BUDGET, exceeded
+from fakellm.base.budget import BUDGET
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.application import HttpRequest
 from fakellm.server.processes import answering
-from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker
+from fakellm.server.processes.budgeted import budgeted
+from fakellm.server.processes.workers import Worker
 
 MOST_BODY = 64 * 1024
 """Bytes of a body that the event loop parses: this takes a few milliseconds."""
@@ -67,17 +67,8 @@ async def answered(
             bare = scenario and replace(scenario, rules=())
             worker.call(BUDGET.work_seconds, answering.add_engine, number, bare, engine.seed, engine.strict)
             return worker.call(BUDGET.work_seconds, answering.answer, number, sent, attempt, error)
-        except MemoryError:
-            worker.end()  # what is left of its memory may be in pieces
-            raise
 
-    try:
-        answer = await in_worker(work)
-    except WorkEndedError as ended:
-        raise (_killed() if ended.in_time else exceeded("work_seconds")) from None
-    except MemoryError:
-        raise exceeded("work_bytes") from None
-    return answer
+    return await budgeted(work)
 
 
 def read_there(worker: Worker, body: bytes) -> Scenario:
@@ -107,8 +98,3 @@ def _without_functions(rule: Rule) -> Rule:
 
 def _without_function(reply: Reply) -> Reply:
     return Computed(function=answering.elsewhere) if isinstance(reply, Computed) else reply
-
-
-def _killed() -> RequestError:
-    message = "The process that prepared the reply to this request was killed. Its memory may have been exhausted."
-    return RequestError(500, message, "work_killed")

@@ -29,6 +29,12 @@ _SLACK = 1.0
 """Seconds between the moment at which a process is killed and the one at which it would end by itself."""
 
 
+def search_path() -> list[str]:
+    """Where another process of fakellm must look for modules: where this one does, and where fakellm is."""
+    beside = str(Path(__file__).parents[3])  # last: a package there may have the name of one in the standard library
+    return [*dict.fromkeys([*sys.path, beside])]
+
+
 class WorkEndedError(Exception):
     """A process ended before its work was done: after the time limit, or because it was killed."""
 
@@ -41,10 +47,9 @@ class Worker:
     """One process. `call` must not be called by two threads at a time."""
 
     def __init__(self) -> None:
-        path = [str(Path(__file__).parents[3]), *sys.path]
-        command = [sys.executable, "-c", _CODE, *dict.fromkeys(path)]
+        command = [sys.executable, "-c", _CODE, *search_path()]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.ended = False
+        self.ended = self.killed = False
 
     def start(self) -> None:
         """Waits until the process accepts calls."""
@@ -63,7 +68,7 @@ class Worker:
 
         def kill() -> None:
             late.set()
-            self._process.kill()
+            self.kill()
 
         timer = threading.Timer(seconds, kill)
         timer.daemon = True
@@ -77,6 +82,7 @@ class Worker:
             raise WorkEndedError(in_time=not late.is_set()) from None
         finally:
             timer.cancel()
+            timer.join()  # it may be about to kill the process
         if not returned:
             raise value
         result: T = value
@@ -93,8 +99,14 @@ class Worker:
                 pipe.close()
 
     def kill(self) -> None:
-        """Kills the process while another thread waits in `call`, which then ends it."""
+        """Kills the process while another thread uses it, which must end it: its last result may still arrive."""
+        self.killed = True
         self._process.kill()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended, whoever has killed it."""
+        return self._process.poll() is not None
 
     @property
     def _output(self) -> Any:
@@ -127,12 +139,17 @@ class Workers:
             if unwanted.is_set():
                 raise WorkEndedError(in_time=True)
             return work(process)
+        except MemoryError:
+            process.kill()  # what is left of its memory may be in pieces
+            raise
         finally:
             with self._changed:
                 del self._busy[process]
-                if not process.ended:
+                if not process.killed and not process.ended:
                     self._idle.append(process)
                 self._changed.notify()
+            if process.killed:
+                process.end()  # not with the lock, which the event loop takes: this waits for the process
 
     @contextmanager
     def caller(self) -> Iterator[threading.Event]:
@@ -161,10 +178,12 @@ class Workers:
                 self._changed.wait()
             if ends != self._ends:
                 raise WorkEndedError(in_time=True)
-            if self._idle:
+            while self._idle:
                 process = self._idle.pop()
-                self._busy[process] = unwanted
-                return process
+                if not process.gone:
+                    self._busy[process] = unwanted
+                    return process
+                process.end()
             self._starting += 1
         started: Worker | None = None
         try:

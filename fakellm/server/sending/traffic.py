@@ -32,7 +32,7 @@ class Traffic:
         self.frames = 0
         """Of replies that have ended."""
         self.bytes = 0
-        """Of all replies."""
+        """Of all replies but those that a recorder passes on and those that send events until their readers leave."""
         self.open = 0
         """Replies that are being sent over time, or stall."""
         self.within = [0] * (len(BOUNDS) + 1)
