@@ -110,10 +110,41 @@ def test_usage_runs_on_ai_studio_and_comes_last_on_vertex() -> None:
     text = {"content": "One two", "usage": usage}
     running = [each["usageMetadata"] for each in frames(reply(text, STREAM, stream={"split": "words"}))]
     assert [each.get("candidatesTokenCount") for each in running] == [1, 2]
-    assert [each["totalTokenCount"] for each in running] == [4, 9]
+    assert [each["totalTokenCount"] for each in running] == [8, 9]
     last = [each["usageMetadata"] for each in frames(reply(text, STREAM, VERTEX, stream={"split": "words"}))]
     assert last[0] == {"trafficType": "ON_DEMAND"}
     assert last[1]["totalTokenCount"] == 9
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        (
+            [{"type": "thinking", "parts": ["Hm. So."]}, {"type": "text", "text": "One two three"}],
+            [(None, None, 3), (None, None, 3), (1, 4, 8), (2, 4, 9), (5, 4, 12)],
+        ),
+        (
+            [{"type": "thinking", "parts": ["Hm."]}, {"type": "tool_call", "name": "f"}, {"type": "text", "text": "A"}],
+            [(None, None, 3), (1, 4, 8), (5, 4, 12)],
+        ),
+        (
+            [
+                {"type": "opaque", "api": "gemini", "value": {"executableCode": {"language": "PYTHON", "code": "1"}}},
+                {"type": "text", "text": "A"},
+            ],
+            [(1, 4, 8), (5, 4, 12)],
+        ),
+    ],
+)
+def test_a_running_count_has_the_thoughts_apart(
+    blocks: list[dict[str, Any]], expected: list[tuple[int | None, int | None, int]]
+) -> None:
+    """As recorded: no count of them while there are only thoughts, then all of them."""
+    thinking = {**HI, "generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
+    said = {"blocks": blocks, "usage": {"prompt": 3, "completion": 5, "reasoning": 4}}
+    names = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount")
+    counts = [each["usageMetadata"] for each in frames(reply(said, STREAM, body=thinking, stream={"split": "words"}))]
+    assert [tuple(map(each.get, names)) for each in counts] == expected
 
 
 def test_calls_share_a_frame_on_vertex() -> None:
