@@ -16,6 +16,7 @@ from fakellm.apis.gemini.frames.infer import usual_habits
 from fakellm.apis.gemini.habits import VERTEX as VERTEX_DIALECT
 from fakellm.model.fold import fold
 from fakellm.wire.json_array import ItemDecoder
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 from tests.conftest import ROOT
 from tests.gemini.samples import AI_STUDIO, ARRAY_STREAM, HI, STREAM, VERTEX, WHOLE, frames, plan, reply
@@ -276,6 +277,36 @@ def test_what_no_rule_matches_is_refused_in_googles_shape() -> None:
     error = json.loads(response.body)["error"]
     assert (response.status, error["code"], error["status"]) == (404, 404, "NOT_FOUND")
     assert "user" in error["message"]
+
+
+def error_in(response: Plan, array: bool) -> dict[str, Any]:
+    """The error in a body, which is the item of an array or stands alone."""
+    value = json.loads(response.body)
+    assert isinstance(value, list) == array
+    (error,) = (value[0] if array else value).values()
+    assert isinstance(error, dict)
+    return error
+
+
+@pytest.mark.parametrize("base", [AI_STUDIO, VERTEX])
+@pytest.mark.parametrize("url", [STREAM, ARRAY_STREAM, WHOLE])
+def test_a_refusal_has_the_shape_of_an_error_before_the_reply(base: str, url: str) -> None:
+    rules = [{"when": {"user": "Bye"}, "reply": {}}]
+    refused = error_in(plan({"rules": rules}, f"{base}:{url}"), url == ARRAY_STREAM)
+    sent = error_in(reply({}, url, base, fault={"kind": "status", "status": 404}), url == ARRAY_STREAM)
+    assert refused | {"message": ""} == sent | {"message": ""}
+    assert refused.get("details") == ([] if base == VERTEX else None)
+
+
+@pytest.mark.parametrize("url", [STREAM, ARRAY_STREAM, WHOLE])
+@pytest.mark.parametrize(
+    ("method", "body", "status"), [("POST", b"{", 400), ("POST", {"a": 1}, 400), ("GET", None, 405)]
+)
+def test_what_is_no_request_is_refused_in_an_array_where_a_stream_is_one(
+    url: str, method: str, body: Any, status: int
+) -> None:
+    error = error_in(plan(None, f"{AI_STUDIO}:{url}", body, method=method), url == ARRAY_STREAM)
+    assert error["code"] == status
 
 
 def test_headers_are_googles() -> None:
