@@ -99,7 +99,7 @@ class Toy:
     def content_type(self, habits: Habits, stream: bool) -> str:
         return "text/event-stream" if stream else "application/json"
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         return Plan(error.status, (), (Frame(json.dumps({"oops": error.message}).encode()),))
 
     def headers(

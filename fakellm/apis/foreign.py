@@ -19,7 +19,7 @@ _ORIGIN = (("access-control-allow-origin", "*"), ("access-control-expose-headers
 class Cohere:
     """Refusals in Cohere's shape."""
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         """The response: `{"id", "message"}`."""
         body = dumps({"id": Source(0, "cohere", error.message).uuid(), "message": error.message})
         return _plan(error, body)
@@ -34,7 +34,7 @@ class Cohere:
 class Bedrock:
     """Refusals in the shape of AWS's Bedrock."""
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         """The response: `{"message"}`, with the name of the error in a header."""
         name = _ERRORS.get(error.status, "ValidationException")
         plan = _plan(error, dumps({"message": error.message}))

@@ -12,8 +12,8 @@ from fakellm.wire.plan import Plan
 class Refuser(Protocol):
     """What every response of an API has in common, refusals included."""
 
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
+        """The response to a request that fakellm refuses, whatever the dialect. `url`: see `Api.parse`."""
         ...
 
     def headers(

@@ -276,7 +276,7 @@ class Engine:
             cost.check(rule, request)
             plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
-            return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
+            return replace(refusal(error, self.seed, matched.body, matched.route, matched.url), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route, rule.dialect)
         fault = rule.fault_in(matched.match.stream)
         dialect = rule.dialect if rule.dialect in matched.route.dialects else None
@@ -290,7 +290,7 @@ class Engine:
 
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
-        return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+        return replace(refusal(error, self.seed, matched.body, matched.route, matched.url), matched=False, valid=True)
 
 
 def _continued_key(key: Hashable, request: Request) -> Hashable:

@@ -157,10 +157,11 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
     return respond(signed(plan, seed, "generated", requested, route), rule="generated")
 
 
-def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
-    """The response that refuses a request, in the error shape of the API that its route belongs to."""
+def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT, url: str = "") -> Response:
+    """The response that refuses a request, in the error shape of the API that its route belongs to. `url`: see
+    `Api.parse`."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
+    return respond(signed(route.refusal(error, url), seed, None, requested, route), explanation=writable(error.message))
 
 
 @lru_cache(maxsize=256)

@@ -163,7 +163,7 @@ def _of_upgrade(request: HttpRequest) -> str:
 def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
     """The refusal of a request, in the error shape of the API that its URL belongs to. No page of another origin may
     read that of a control route, which may contain what a test sent."""
-    response = refusal(error, seed, request.body, request.target.refuser)
+    response = refusal(error, seed, request.body, request.target.refuser, request.target.url)
     if request.target.control:
         plan = response.plan
         kept = tuple(header for header in plan.headers if not header[0].startswith("access-control-"))

@@ -150,7 +150,7 @@ class Recorder:
 
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:
-    plan = refusal(error, 0, route=request.target.refuser).plan
+    plan = refusal(error, 0, route=request.target.refuser, url=request.target.url).plan
     written = bursts(plan, client.keep_alive)
     client.write((head_of(written) if request.method == "HEAD" else written[0]).data)
     return plan

@@ -252,7 +252,7 @@ def _pairs(request: HttpRequest) -> Headers:
 
 
 def _unmatched(request: HttpRequest, error: RequestError) -> Response:
-    return replace(refusal(error, 0, route=request.target.api), matched=False)
+    return replace(refusal(error, 0, route=request.target.api, url=request.target.url), matched=False)
 
 
 def _distance(differences: Sequence[tuple[str, str]]) -> tuple[int, int]:

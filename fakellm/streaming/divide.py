@@ -11,7 +11,7 @@ from itertools import accumulate, chain, zip_longest
 from msgspec.structs import replace
 
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Block, Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Block, Choice, Completion, Opaque, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch
 from fakellm.streaming.arrange import arranged, in_turns
 from fakellm.streaming.division import Division, Silences
@@ -153,9 +153,8 @@ def _with_usage(rows: list[Row], completion: Completion, division: Division, gra
     if join != "may":
         where = "own" if join == "never" else "finish"
     if where == "running" and rows:
-        counted = accumulate(int(carries(row, completion)) for row in rows[:-1])
-        counts = [Counts(Usage(usage.input, min(count, usage.output))) for count in counted]
-        return [(*row, count) for row, count in zip(rows, [*counts, Counts()], strict=True)]
+        counts = [*_running(rows[:-1], completion, usage, grammar), Counts()]
+        return [(*row, count) for row, count in zip(rows, counts, strict=True)]
     if where == "every":
         return [(*row, Counts()) for row in rows]
     if where in ("finish", "both") and rows:
@@ -169,15 +168,28 @@ def _with_usage(rows: list[Row], completion: Completion, division: Division, gra
     return [*rows, (*silence, Counts())]
 
 
-def carries(row: Row, completion: Completion) -> bool:
-    """Whether a batch carries any text or a tool call."""
-    return any(_carries(part, completion) for part in row if isinstance(part, (Opens, Holds)))
+def _running(rows: Iterable[Row], completion: Completion, usage: Usage, grammar: Grammar) -> Iterator[Counts]:
+    """The token counts so far, after each batch."""
+    for count in accumulate(int(carries(row, completion, grammar)) for row in rows):
+        reasoning = usage.reasoning if grammar.thoughts_apart and count else 0
+        yield Counts(Usage(usage.input, min(count, usage.output), reasoning=reasoning))
 
 
-def _carries(part: Opens | Holds, completion: Completion) -> bool:
+def carries(row: Row, completion: Completion, grammar: Grammar) -> bool:
+    """Whether a batch carries output that a running count counts: any text or a tool call; if thoughts are apart, no
+    thought, but what only the API has."""
+    return any(_carries(part, completion, grammar) for part in row if isinstance(part, (Opens, Holds)))
+
+
+def _carries(part: Opens | Holds, completion: Completion, grammar: Grammar) -> bool:
     block: Block = completion.choices[part.choice].blocks[part.block]
-    if isinstance(block, ToolCall):
-        return True
+    match block:
+        case ToolCall():
+            return True
+        case Opaque() if grammar.thoughts_apart:
+            return True
+        case Thinking() if grammar.thoughts_apart:
+            return False
     return isinstance(part, Holds) and part.length != 0 and not part.at.startswith("own")
 
 

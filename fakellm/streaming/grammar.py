@@ -60,6 +60,8 @@ class Grammar(Struct, frozen=True):
     opening: whether a block opens in the batch of its first piece.
     joins: what else shares a batch.
     rank: the order of a block within a batch.
+    thoughts_apart: whether a running count of tokens has those of thoughts apart from the output: none while there are
+        only thoughts, then all of them.
     """
 
     fields: Callable[[Block], tuple[Field, ...]]
@@ -71,3 +73,4 @@ class Grammar(Struct, frozen=True):
     opening: Callable[[Block], Join] = never
     joins: Joins = Joins()
     rank: Callable[[Block], int] = lambda block: 0
+    thoughts_apart: bool = False

@@ -16,6 +16,7 @@ from fakellm.apis.gemini.frames.infer import usual_habits
 from fakellm.apis.gemini.habits import VERTEX as VERTEX_DIALECT
 from fakellm.model.fold import fold
 from fakellm.wire.json_array import ItemDecoder
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 from tests.conftest import ROOT
 from tests.gemini.samples import AI_STUDIO, ARRAY_STREAM, HI, STREAM, VERTEX, WHOLE, frames, plan, reply
@@ -110,10 +111,41 @@ def test_usage_runs_on_ai_studio_and_comes_last_on_vertex() -> None:
     text = {"content": "One two", "usage": usage}
     running = [each["usageMetadata"] for each in frames(reply(text, STREAM, stream={"split": "words"}))]
     assert [each.get("candidatesTokenCount") for each in running] == [1, 2]
-    assert [each["totalTokenCount"] for each in running] == [4, 9]
+    assert [each["totalTokenCount"] for each in running] == [8, 9]
     last = [each["usageMetadata"] for each in frames(reply(text, STREAM, VERTEX, stream={"split": "words"}))]
     assert last[0] == {"trafficType": "ON_DEMAND"}
     assert last[1]["totalTokenCount"] == 9
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        (
+            [{"type": "thinking", "parts": ["Hm. So."]}, {"type": "text", "text": "One two three"}],
+            [(None, None, 3), (None, None, 3), (1, 4, 8), (2, 4, 9), (5, 4, 12)],
+        ),
+        (
+            [{"type": "thinking", "parts": ["Hm."]}, {"type": "tool_call", "name": "f"}, {"type": "text", "text": "A"}],
+            [(None, None, 3), (1, 4, 8), (5, 4, 12)],
+        ),
+        (
+            [
+                {"type": "opaque", "api": "gemini", "value": {"executableCode": {"language": "PYTHON", "code": "1"}}},
+                {"type": "text", "text": "A"},
+            ],
+            [(1, 4, 8), (5, 4, 12)],
+        ),
+    ],
+)
+def test_a_running_count_has_the_thoughts_apart(
+    blocks: list[dict[str, Any]], expected: list[tuple[int | None, int | None, int]]
+) -> None:
+    """As recorded: no count of them while there are only thoughts, then all of them."""
+    thinking = {**HI, "generationConfig": {"thinkingConfig": {"includeThoughts": True}}}
+    said = {"blocks": blocks, "usage": {"prompt": 3, "completion": 5, "reasoning": 4}}
+    names = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount")
+    counts = [each["usageMetadata"] for each in frames(reply(said, STREAM, body=thinking, stream={"split": "words"}))]
+    assert [tuple(map(each.get, names)) for each in counts] == expected
 
 
 def test_calls_share_a_frame_on_vertex() -> None:
@@ -245,6 +277,36 @@ def test_what_no_rule_matches_is_refused_in_googles_shape() -> None:
     error = json.loads(response.body)["error"]
     assert (response.status, error["code"], error["status"]) == (404, 404, "NOT_FOUND")
     assert "user" in error["message"]
+
+
+def error_in(response: Plan, array: bool) -> dict[str, Any]:
+    """The error in a body, which is the item of an array or stands alone."""
+    value = json.loads(response.body)
+    assert isinstance(value, list) == array
+    (error,) = (value[0] if array else value).values()
+    assert isinstance(error, dict)
+    return error
+
+
+@pytest.mark.parametrize("base", [AI_STUDIO, VERTEX])
+@pytest.mark.parametrize("url", [STREAM, ARRAY_STREAM, WHOLE])
+def test_a_refusal_has_the_shape_of_an_error_before_the_reply(base: str, url: str) -> None:
+    rules = [{"when": {"user": "Bye"}, "reply": {}}]
+    refused = error_in(plan({"rules": rules}, f"{base}:{url}"), url == ARRAY_STREAM)
+    sent = error_in(reply({}, url, base, fault={"kind": "status", "status": 404}), url == ARRAY_STREAM)
+    assert refused | {"message": ""} == sent | {"message": ""}
+    assert refused.get("details") == ([] if base == VERTEX else None)
+
+
+@pytest.mark.parametrize("url", [STREAM, ARRAY_STREAM, WHOLE])
+@pytest.mark.parametrize(
+    ("method", "body", "status"), [("POST", b"{", 400), ("POST", {"a": 1}, 400), ("GET", None, 405)]
+)
+def test_what_is_no_request_is_refused_in_an_array_where_a_stream_is_one(
+    url: str, method: str, body: Any, status: int
+) -> None:
+    error = error_in(plan(None, f"{AI_STUDIO}:{url}", body, method=method), url == ARRAY_STREAM)
+    assert error["code"] == status
 
 
 def test_headers_are_googles() -> None:

@@ -204,7 +204,7 @@ class ChatApi:
     def block(self, habits: ChatHabits) -> tuple[str | None, Variation]:
         return block_of(habits)
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         return refuse(error)
 
     def headers(

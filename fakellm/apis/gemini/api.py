@@ -23,7 +23,7 @@ from fakellm.apis.gemini.headers import usual
 from fakellm.apis.gemini.operations import OPERATIONS
 from fakellm.apis.gemini.requests.example import example
 from fakellm.apis.gemini.requests.parse import GeminiCall, parse
-from fakellm.apis.gemini.urls import Mode
+from fakellm.apis.gemini.urls import Mode, mode
 from fakellm.apis.gemini.words import NAME
 from fakellm.apis.operation import Operation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
@@ -162,9 +162,11 @@ class GeminiApi:
     def block(self, habits: GeminiHabits) -> tuple[str | None, Variation]:
         return habits.dialect.name, stream_of(habits)
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         headers = (("Content-Type", AI_STUDIO.body_type), *error.headers.items())
-        return Plan(error.status, headers, (Frame(body_of(refused(error))),))
+        found = mode(url)
+        value = refused(error, found.vertex)
+        return Plan(error.status, headers, (Frame(body_of([value] if found.array else value)),))
 
     def headers(
         self, seed: int, requested: str, status: int | None, dialect: str | None = None

@@ -66,8 +66,9 @@ def error_value(failure: Failure, dialect: str) -> dict[str, Any]:
     return {"error": value}
 
 
-def refused(error: RequestError) -> dict[str, Any]:
-    """The error for a request that is not valid: with the field of each problem that is a line of its message."""
+def refused(error: RequestError, vertex: bool) -> dict[str, Any]:
+    """The error for a request that is not valid: with the field of each problem that is a line of its message.
+    `vertex`: whether it was sent to Vertex AI."""
     status = error.code if error.code in _WORDS else _STATUS.get(error.status, _STATUS[400])[0]
     value: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
     if error.code == INVALID:
@@ -75,6 +76,8 @@ def refused(error: RequestError) -> dict[str, Any]:
     elif error.message.startswith("Invalid ") and error.status == 400:
         violations = [_violation(line) for line in error.message.splitlines()]
         value["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
+    elif vertex:
+        value["details"] = []
     return {"error": value}
 
 

@@ -59,6 +59,7 @@ def grammar(signature: str) -> Grammar:
         share="any",
         opening=lambda block: "must",
         joins=Joins(start="may", finish="may", usage="may"),
+        thoughts_apart=True,
     )
 
 

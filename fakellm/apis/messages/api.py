@@ -114,7 +114,7 @@ class MessagesApi:
     def block(self, habits: MessagesHabits) -> tuple[str | None, Variation]:
         return habits.dialect.name, variation(habits)
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         return errors.refuse(error)
 
     def headers(

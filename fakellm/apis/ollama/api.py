@@ -126,7 +126,7 @@ class OllamaApi:
     def block(self, habits: OllamaHabits) -> tuple[str | None, Variation]:
         return habits.dialect.name, block(habits)
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         return refusal(error)
 
     def headers(

@@ -119,7 +119,7 @@ class ResponsesApi:
     def block(self, habits: Habits) -> tuple[str | None, Variation]:
         return block(habits)
 
-    def refusal(self, error: RequestError) -> Plan:
+    def refusal(self, error: RequestError, url: str = "") -> Plan:
         return refuse(error)
 
     def headers(
