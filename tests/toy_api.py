@@ -114,9 +114,9 @@ class Toy:
         return "application/json", json.dumps({"oops": failure.status}).encode()
 
     def broken(
-        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        return Event(json.dumps({"message": failure.message or str(failure.status)}), "error"), False
+        self, failure: Failure, habits: Habits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        return (Event(json.dumps({"message": failure.message or str(failure.status)}), "error"),), False
 
     def grammar(self, habits: Habits) -> Grammar:
         return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))

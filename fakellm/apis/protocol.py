@@ -266,10 +266,10 @@ class Api(Refuser, Protocol[Habits]):
         ...
 
     def broken(
-        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        """An error after these events of a stream, as an event or a line, and whether the usual end follows it.
+        self, failure: Failure, habits: Habits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        """An error in a stream of these events, as events or lines, and whether the usual end follows it.
 
-        `shape`: one of the API's shapes, by name.
+        `shape`: one of the API's shapes, by name. `place`: how many of the events come first.
         """
         ...

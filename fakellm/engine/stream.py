@@ -194,10 +194,10 @@ def _lines(
     end = blocks(ending, replace(framing, insert=()))
     end = [replace(block, event=None) for block in end]
 
-    def broken(failure: Any, shape: str | None, before: Sequence[Event]) -> tuple[Event | str, bool]:
-        return route.broken(replace(failure, headers=headers), settings.habits, shape, before)
+    def broken(failure: Any, shape: str | None, place: int) -> tuple[Sequence[Event | str], bool]:
+        return route.broken(replace(failure, headers=headers), settings.habits, shape, events, place)
 
-    sent = Sent(tuple(blocks(events, framing)), tuple(end), tuple(events), framing, broken)
+    sent = Sent(tuple(blocks(events, framing)), tuple(end), framing, broken)
     sent = fault.apply(sent, source)
     return (*sent.blocks, *sent.ending), sent.framing
 

@@ -24,16 +24,15 @@ Blocks = tuple[Block, ...]
 class Sent(Struct, frozen=True):
     """A stream before an event fault is injected.
 
-    blocks: its events and the comments between them. ending: the events that end it. events: the events themselves.
-    framing: how the blocks become bytes. broken: returns the error for a failure after some events, in a shape, as an
-    event or a line, and whether the usual end follows it.
+    blocks: its events and the comments between them. ending: the events that end it. framing: how the blocks become
+    bytes. broken: returns the error for a failure, in a shape and after so many events, as events or lines, and whether
+    the usual end follows it.
     """
 
     blocks: Blocks
     ending: Blocks
-    events: tuple[Event, ...]
     framing: Framing
-    broken: Callable[[Failure, str | None, Sequence[Event]], tuple[Event | str, bool]]
+    broken: Callable[[Failure, str | None, int], tuple[Sequence[Event | str], bool]]
 
     def whole(self, blocks: Sequence[Block]) -> Sent:
         """The stream with these blocks before its ending."""
@@ -93,11 +92,14 @@ class Error(EventFault, frozen=True, tag="error"):
     def apply(self, sent: Sent, source: Source) -> Sent:
         number = place(self.frame, len(sent.blocks), source)
         failure = Failure(self.status, self.message, self.type, self.code)
-        before = [sent.events[block.event] for block in sent.blocks if block.event is not None]
-        error, ends = sent.broken(failure, self.shape, before)
-        block = Block((error,)) if isinstance(error, str) else event_block(error, number, sent.framing)
+        before = sent.blocks[:number]
+        errors, ends = sent.broken(failure, self.shape, sum(block.event is not None for block in before))
+        added = [
+            Block((each,)) if isinstance(each, str) else event_block(each, at, sent.framing)
+            for at, each in enumerate(errors, number)
+        ]
         ends = ends if self.done is None else self.done
-        return replace(sent, blocks=(*sent.blocks[:number], block), ending=sent.ending if ends else ())
+        return replace(sent, blocks=(*before, *added), ending=sent.ending if ends else ())
 
 
 class Malformed(EventFault, frozen=True, tag="malformed"):

@@ -50,8 +50,8 @@ def errors(name: str) -> str:
     habits = Way(name, Variation()).habits
     found = [RESPONSES.refuse(Failure(status), habits)[1].decode() for status in (400, 401, 404, 429, 500, 503)]
     for shape in (None, "message", "data"):
-        event, _ = RESPONSES.broken(Failure(500), habits, shape, ())
-        found.append(getattr(event, "data", str(event)))
+        events, _ = RESPONSES.broken(Failure(500), habits, shape, (), 0)
+        found += [getattr(event, "data", str(event)) for event in events]
     return "\n".join(found) + "\n"
 
 

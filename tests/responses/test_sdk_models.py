@@ -116,7 +116,7 @@ def test_openai_describes_every_body(completion: Completion) -> None:
 def test_openai_describes_errors(status: int, message: str | None) -> None:
     _, body = RESPONSES.refuse(Failure(status, message), OPENAI.habits)
     validator("ErrorResponse").validate(json.loads(body))
-    flat, _ = RESPONSES.broken(Failure(status, message), OPENAI.habits, "message", ())
+    (flat,), _ = RESPONSES.broken(Failure(status, message), OPENAI.habits, "message", (), 0)
     assert isinstance(flat, Event)
     validator("ResponseErrorEvent").validate(json.loads(flat.data))
 
@@ -124,6 +124,6 @@ def test_openai_describes_errors(status: int, message: str | None) -> None:
 @pytest.mark.parametrize("shape", ["message", "data"])
 def test_the_sdk_accepts_errors_in_a_stream(shape: str) -> None:
     before = events(answered(Completion(), OPENAI), Division())[:2]
-    error, _ = RESPONSES.broken(Failure(500), OPENAI.habits, shape, before)
+    (error,), _ = RESPONSES.broken(Failure(500), OPENAI.habits, shape, before, 2)
     assert isinstance(error, Event)
     EVENT.validate_json(error.data, strict=True)

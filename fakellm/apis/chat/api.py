@@ -156,9 +156,10 @@ class ChatApi:
 
     def _error(self, error: Any, habits: ChatHabits) -> Iterator[Draft]:
         failure = error if isinstance(error, Failure) else Failure(500, str(error))
-        event, done = self.broken(failure, habits, None, ())
-        if isinstance(event, Event):
-            yield Draft(event.data, event=event.event)
+        events, done = self.broken(failure, habits, None, (), 0)
+        for event in events:
+            if isinstance(event, Event):
+                yield Draft(event.data, event=event.event)
         if done and habits.done:
             yield _done(habits)
 
@@ -219,9 +220,9 @@ class ChatApi:
         return error_type(habits.dialect, failure.status), error_body(habits.dialect, failure)
 
     def broken(
-        self, failure: Failure, habits: ChatHabits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        return error_in_stream(habits.dialect, failure, shape, before), habits.dialect.errors.done
+        self, failure: Failure, habits: ChatHabits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        return (error_in_stream(habits.dialect, failure, shape, events),), habits.dialect.errors.done
 
 
 CHAT = ChatApi()

@@ -30,8 +30,8 @@ def error_type(dialect: Dialect, status: int) -> str:
     return dialect.errors.types.get(status, "application/json")
 
 
-def error_in_stream(dialect: Dialect, failure: Failure, shape: str | None, before: Sequence[Event]) -> Event | str:
-    """The error after these events of a stream, in the shape that `fakellm.faults.Error` describes, or the provider's:
+def error_in_stream(dialect: Dialect, failure: Failure, shape: str | None, events: Sequence[Event]) -> Event | str:
+    """The error in a stream of these events, in the shape that `fakellm.faults.Error` describes, or the provider's:
     an event, or a line that readers do not take for data."""
     error = dialect.errors.fields(failure)
     body = error_json(dialect, failure)
@@ -39,7 +39,7 @@ def error_in_stream(dialect: Dialect, failure: Failure, shape: str | None, befor
         case "chunk":
             short = {"code": failure.status if error["code"] is None else error["code"], "message": error["message"]}
             choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-            return Event(dumps({**_envelope(before), "error": short, "choices": [choice]}))
+            return Event(dumps({**_envelope(events), "error": short, "choices": [choice]}))
         case "event":
             inner = body["error"] if isinstance(body.get("error"), dict) else error
             return Event(dumps({"error": inner | {"status_code": failure.status}}), "error")

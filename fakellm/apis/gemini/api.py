@@ -182,12 +182,12 @@ class GeminiApi:
         return habits.dialect.body_type, body_of([value] if habits.array else value)
 
     def broken(
-        self, failure: Failure, habits: GeminiHabits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
+        self, failure: Failure, habits: GeminiHabits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
         value = error_value(failure, habits.dialect.name)
         if shape in ("data", "chunk", "event", "message", "text") or habits.array:
-            return Event(spelled(value, habits.spelling)), False
-        return body_of(value).decode().rstrip("\n"), False
+            return (Event(spelled(value, habits.spelling)),), False
+        return (body_of(value).decode().rstrip("\n"),), False
 
 
 def _call(request: Request) -> GeminiCall:

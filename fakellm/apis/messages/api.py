@@ -129,9 +129,9 @@ class MessagesApi:
         return errors.error_body(failure, habits.dialect.errors)
 
     def broken(
-        self, failure: Failure, habits: MessagesHabits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        return errors.in_stream(failure), False
+        self, failure: Failure, habits: MessagesHabits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        return (errors.in_stream(failure),), False
 
 
 MESSAGES = MessagesApi()

@@ -142,9 +142,9 @@ class OllamaApi:
         return JSON_TYPE, dumps(error_value(failure)).encode()
 
     def broken(
-        self, failure: Failure, habits: OllamaHabits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        return Event(dumps(error_value(failure))), False
+        self, failure: Failure, habits: OllamaHabits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        return (Event(dumps(error_value(failure))),), False
 
 
 OLLAMA = OllamaApi()

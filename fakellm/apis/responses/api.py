@@ -135,9 +135,9 @@ class ResponsesApi:
         return kind, errors.body(failure, habits.dialect)
 
     def broken(
-        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
-    ) -> tuple[Event | str, bool]:
-        return errors.in_stream(failure, shape, before, habits.dialect, habits.named), False
+        self, failure: Failure, habits: Habits, shape: str | None, events: Sequence[Event], place: int
+    ) -> tuple[Sequence[Event | str], bool]:
+        return errors.in_stream(failure, habits, shape, events, place), False
 
 
 RESPONSES = ResponsesApi()

@@ -13,6 +13,7 @@ from typing import Any
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.protocol import Failure
 from fakellm.apis.responses.dialects.dialect import ResponsesDialect
+from fakellm.apis.responses.habits import Habits
 from fakellm.base.json_text import JSON, dumps
 from fakellm.wire.sse import Event
 
@@ -25,21 +26,24 @@ def body(failure: Failure, dialect: ResponsesDialect) -> bytes:
 
 
 def in_stream(
-    failure: Failure, shape: str | None, before: Sequence[Event], dialect: ResponsesDialect, named: bool
-) -> Event:
-    """The error after these events of a stream: an event `error` with a nested error, a flat one (`message`, `text`),
-    or `response.failed` (`data`)."""
-    found = dialect.errors.fields(failure)
-    number = sum(event.data != "[DONE]" for event in before)
+    failure: Failure, habits: Habits, shape: str | None, events: Sequence[Event], place: int
+) -> tuple[Event, ...]:
+    """The error after the first events of a stream: an event `error` with a nested error and then `response.failed`, a
+    flat `error` (`message`, `text`), or `response.failed` alone (`data`)."""
+    found = habits.dialect.errors.fields(failure)
+    failed: JSON = {"type": "response.failed", "response": failed_object(_response(events), found)}
+    values: tuple[JSON, ...] = ({"type": "error", "error": found}, failed)
     if shape == "data":
-        failed = {**failed_object(_response(before), found)}
-        value: JSON = {"type": "response.failed", "response": failed, "sequence_number": number}
+        values = (failed,)
     elif shape in ("message", "text"):
-        flat = {key: found[key] for key in ("code", "message", "param")}
-        value = {"type": "error", **flat, "sequence_number": number}
-    else:
-        value = {"type": "error", "error": found, "sequence_number": number}
-    return Event(dumps(value), value["type"] if named else "message")
+        values = ({"type": "error", **{key: found[key] for key in ("code", "message", "param")}},)
+    first = sum(event.data != "[DONE]" for event in events[:place])
+    return tuple(_event(value, number, habits) for number, value in enumerate(values, first))
+
+
+def _event(value: JSON, number: int, habits: Habits) -> Event:
+    numbers = {} if habits.numbers == "absent" else {"sequence_number": habits.numbered(number)}
+    return Event(dumps(habits.layouts.event({**value, **numbers})), value["type"] if habits.named else "message")
 
 
 def _response(events: Sequence[Event]) -> JSON:

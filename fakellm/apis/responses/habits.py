@@ -71,6 +71,10 @@ class Habits(Struct, frozen=True):
         """Draws the id of a tool call."""
         return self.dialect.ids.call(source)
 
+    def numbered(self, number: int) -> int:
+        """The number that an event is sent with, counted from that of the recorded first one."""
+        return self.recorded.first + (2 if self.numbers == "gaps" else 1) * number
+
     def total(self, usage: Usage) -> int:
         """The sum of the tokens."""
         return usage.input + usage.output

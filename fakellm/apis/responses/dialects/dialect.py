@@ -26,6 +26,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     usual: the `stream:` block of its usual wire. named: whether events have an `event:` line.
     reasoning: see Reasoning. phase: the phase of messages, if it has one.
     output: whether the last event repeats the items. fresh: whether each copy of an item is encrypted anew.
+    late: the keys that a reasoning gets only when it is done.
     ids: how ids are drawn. model: the name of the model that answered, from the one that was requested.
     effort: the effort of reasoning of a model, unless a request sets another.
     tools: whether tools are repeated with the defaults that OpenAI adds, or as they were sent, only `strict` added.
@@ -46,6 +47,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     phase: str | None = None
     output: bool = True
     fresh: bool = True
+    late: tuple[str, ...] = ()
     ids: Ids = ids.OPENAI
     model: Callable[[str], str] = lambda requested: requested
     effort: Callable[[str], str | None] = lambda model: None

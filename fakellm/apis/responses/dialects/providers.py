@@ -109,7 +109,6 @@ XAI = ResponsesDialect(
             "response": _GROK,
             "message": ("content", "id", "role", "type", "status", REST),
             "reasoning": ("id", "summary", "content", "type", "status", "encrypted_content", REST),
-            "reasoning@added": ("id", "summary", "content", "type", "status", REST),
             "function_call": ("arguments", "call_id", "name", "type", "id", "status", REST),
             "custom_tool_call": ("call_id", "input", "name", "type", "id", "status", REST),
             "output_text": ("type", "text", "logprobs", "annotations"),
@@ -127,6 +126,7 @@ XAI = ResponsesDialect(
     ),
     ids=ids.XAI,
     fresh=False,
+    late=("encrypted_content",),
     defaults={"temperature": 0.7, "top_p": 0.95, "text": {}, "service_tier": "default"},
     counts_writes=False,
     usage_extras=_grok_usage,
@@ -179,6 +179,7 @@ OPENROUTER = ResponsesDialect(
     reasoning="text",
     ids=ids.OPENROUTER,
     fresh=False,
+    late=("encrypted_content",),
     defaults={
         "temperature": 1,
         "top_p": 1,

@@ -99,7 +99,8 @@ class Maker:
 
     def _added(self, block: Block, item: JSON) -> JSON:
         """The item as it begins: in progress, and without what arrives later."""
-        added = dict(item)
+        late = self.habits.dialect.late if isinstance(block, Thinking) else ()
+        added = {key: value for key, value in item.items() if key not in late}
         if added.get("status") in ("completed", "incomplete"):
             added["status"] = "in_progress"
         for key in ("content", "summary"):

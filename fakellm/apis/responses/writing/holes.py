@@ -101,6 +101,5 @@ def _length(value: Any, fill: Fill, piece: str) -> int:
 
 
 def numbered(habits: Habits) -> Hole:
-    """The number of an event, counted from that of the recorded first one."""
-    first, step = habits.recorded.first, 2 if habits.numbers == "gaps" else 1
-    return per_number("sequence_number", lambda number: first + step * number)
+    """The number of an event."""
+    return per_number("sequence_number", habits.numbered)
