@@ -176,6 +176,22 @@ def test_the_cache_is_bounded_in_bytes(kept: list[tuple[int, int]]) -> None:
     assert cache.find(7) is None
 
 
+@pytest.mark.parametrize("where", ["url", "header"])
+def test_the_cache_counts_the_keys_of_what_it_keeps(where: str) -> None:
+    """That of the rule that matches, and that of the reply."""
+    sizes = []
+    for length in (10, 20_010):
+        app = App(load({"rules": [{"when": {"headers": {"x-run": {"regex": "."}}}, "reply": {"content": "Hi"}}]}))
+        path, headers = "/v1/chat/completions", {"x-run": "x"}
+        if where == "url":
+            path += "?run=" + "x" * length
+        else:
+            headers["x-run"] *= length
+        assert handled(app, HttpRequest("POST", path, chat(), headers))[1].matched
+        sizes.append(app.held()["cache_bytes"][0])
+    assert sizes[1] - sizes[0] == 2 * 20_000
+
+
 def test_a_reply_is_the_same_whether_it_is_cached_or_not() -> None:
     bodies = [chat(seed=seed, stream=stream) for seed in range(3) for stream in (False, True)] * 2
     plans = [
