@@ -386,6 +386,21 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
 
 
 @in_loop
+async def test_nothing_stays_in_redis_for_ever(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as clients:
+        for client in clients:
+            await client.send("PUT", "/_fakellm/speed", b'{"speed": 4}')
+            await client.send("PUT", "/_fakellm/scenario", json.dumps(OTHER).encode())
+            await client.send("PUT", "/_fakellm/fault", FAULT)
+            await client.chat("number")
+            await client.send("GET", "/_fakellm/journal")
+    with Redis.from_url(redis) as direct:
+        names = direct.keys()
+        assert {b"fakellm:serials", b"fakellm:servers", b"fakellm:session:"} < set(names)
+        assert [name for name in names if not 0 < direct.ttl(name) <= redis_state.SESSION_SECONDS] == []
+
+
+@in_loop
 async def test_a_fault_for_the_next_requests_is_that_of_all_servers(redis: str) -> None:
     async with served(redis_app(fresh(redis)), redis_app(redis)) as clients:
         first, second = clients
