@@ -17,6 +17,6 @@ local function start(session, counter, seconds)
     redis.call('EXPIRE', session, seconds)
 end
 """
-"""`serial`: a number that no other session has. With the time, it stays unique if Redis loses its data, or the counter, which
-it drops a day after the last use. `start`: starts a session if there is none, and keeps it for so many
-seconds."""
+"""`serial`: a number that no other session has. With the time, it stays unique if Redis loses its data, or the counter,
+which it drops a day after the last use. `start`: starts a session if there is none, and keeps it for so many seconds.
+"""
