@@ -30,7 +30,10 @@ from fakellm.server.control import shown_entry as shown_entry_module
 from fakellm.server.control.journal_view import snapshots, view
 from fakellm.server.control.sent_reply import sent_reply
 from fakellm.server.control.shown_entry import AT_ONCE, settle, shown_entry, work_on
+from fakellm.server.redis_state.backlog import Backlog
+from fakellm.server.redis_state.shared_journal import SharedJournal
 from fakellm.server.scenario_app import App
+from fakellm.server.workers.reports import Reports, SessionName
 from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
 from tests.conftest import chat, handled, post
@@ -117,6 +120,17 @@ def test_the_names_of_the_rules_that_answered_dropped_entries_count() -> None:
     assert shelf.size == OVERHEAD + 2 * (len("rule 0") + 150)
     journal.close()
     assert shelf.size == 0
+
+
+def test_a_copy_of_a_journal_that_is_released_again_and_again_counts_for_nothing() -> None:
+    shelf = Shelf(10_000, 1)
+    copy = SharedJournal(shelf, SessionName("", "1"), Reports(Backlog(0, lambda: None), 0))
+    for number in range(4):
+        new = entry()
+        new.rule = f"rule {number}"
+        Journal.add(copy, new)
+        copy.release()
+        assert shelf.size == 0
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,15 @@ def test_quotas_are_bounded_and_the_one_used_longest_ago_is_forgotten() -> None:
     assert left["c"] == 2
 
 
+def test_the_quotas_of_owners_that_have_ended_push_out_none_of_the_others() -> None:
+    quotas = Quotas(most=2)
+    for owner in ("stays", "a", "b", "c"):
+        quotas.take(owner, [demand(1, 3)], 0)
+        if owner != "stays":
+            quotas.end(owner)
+    assert quotas.take("stays", [demand(0, 3)], 0)[0].remaining == 2
+
+
 def served(limits: str, reply: str = "{content: Hello.}") -> App:
     return App(load(f"limits: [{limits}]\nrules: [{{reply: {reply}}}]"))
 

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.state import Limits
 from fakellm.server.redis_state import redis_state, servers
-from fakellm.server.redis_state.backlog import Lost
+from fakellm.server.redis_state.backlog import Backlog, Lost, Unwritten
 from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.scenario_app import App
-from fakellm.server.workers.reports import SessionName
+from fakellm.server.workers.reports import EntryReport, SessionName
 from tests.conftest import chat as body_of
 from tests.redis_server import Log, RedisProcess, for_all
 from tests.test_redis_state import (
@@ -368,3 +370,57 @@ async def test_replies_under_way_are_written_again_although_others_are_being_wri
                 assert written._write_task
                 await written._write_task
                 assert direct.hexists("fakellm:journal:entries:", state)
+
+
+@in_loop
+async def test_a_reply_has_ended_although_redis_has_refused_to_learn_it(redis: str, log: Log) -> None:
+    """Whoever reads next learns it, at each server."""
+    rule = {"reply": {"content": "a b"}, "stream": {"split": "words"}, "timing": {"step": True}}
+    body = body_of(messages=[{"role": "user", "content": "Hi"}], stream=True)
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        await first.send("PUT", "/_fakellm/scenario", json.dumps({"rules": [rule]}).encode())
+        async with first.http.post(first.url + "/v1/chat/completions", data=body) as reply:
+            (entry,) = (await journal_of(second))["entries"]
+            assert entry["outcome"] == "sending"
+            with Redis.from_url(redis) as direct:
+                direct.config_set("maxmemory", 1)
+                try:
+                    assert (await first.send("POST", "/_fakellm/step?frames=all")).status in (200, 503)
+                    await reply.read()
+                    await log.has("refuses a command")
+                finally:
+                    direct.config_set("maxmemory", 0)
+        journals = [await journal_of(each) for each in (second, first)]
+    assert journals[0] == journals[1]
+    assert [(each["outcome"], each["frames_sent"]) for each in journals[0]["entries"]] == [("sent", entry["frames"])]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "refuse", "put and refuse", "write"]), st.integers(1, 3)), max_size=30)
+)
+def test_redis_has_the_last_of_each_entry_once_it_refuses_no_more(steps: list[tuple[str, int]]) -> None:
+    backlog, written, last = Backlog(10**6, lambda: None), dict[int, int](), dict[int, int]()
+    session = SessionName("", "1")
+    for number in range(1, 4):
+        entry = Entry("POST", "/")
+        backlog.notify("reports", [EntryReport(number, session, entry, Kept(b""), False)])
+
+    def write(items: list[Unwritten]) -> None:
+        written.update((each.number, each.entry.frames_sent) for each in items if each.entry)
+
+    write(backlog.take(10**6, 3))
+    for place, (step, number) in enumerate(steps, 1):
+        taken = [] if step == "put" else backlog.take(10**6, number)
+        if "put" in step:
+            entry = Entry("POST", "/", frames_sent=place)
+            last[number] = place
+            backlog.notify("reports", [EntryReport(number, None, entry, None, False)])
+        if "refuse" in step:
+            backlog.lose(taken)
+        elif step == "write":
+            write(taken)
+            backlog.restore()
+    backlog.restore()
+    write(backlog.take(10**6, 9))
+    assert last.items() <= written.items()
+    assert not backlog

@@ -21,14 +21,19 @@ from hypothesis import strategies as st
 from redis import Redis
 
 import fakellm
-from fakellm.base.errors import ServerError
+from fakellm.base.errors import RequestError, ServerError
 from fakellm.cli.serve_command import command
+from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response
 from fakellm.engine.state import Limits
 from fakellm.server.connections.listening import listen
+from fakellm.server.control.next_fault import read_fault
 from fakellm.server.http_server import Server
+from fakellm.server.offload import offload
 from fakellm.server.redis_state import journals, link, redis_state, servers
 from fakellm.server.redis_state.redis_app import RedisApp
 from fakellm.server.redis_state.redis_server import RedisServer
+from fakellm.server.redis_state.shared_fault import SharedFault
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
 from tests.redis_server import Log, RedisProcess, for_all
@@ -383,6 +388,54 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
             await app.copies.renew()  # nobody has used it since
         assert list(app.sessions()) == [""]
         assert (await client.chat("number", "a")).content == "Attempt 2"
+
+
+@in_loop
+@pytest.mark.parametrize("when", ["counted", "put back"])
+async def test_a_client_that_leaves_while_redis_counts_leaves_the_fault_to_the_next(when: str) -> None:
+    """While its fault is counted, or while that of a request that is refused is put back."""
+    app, left, step, told = App(SCENARIO, strict=True), 1, asyncio.Event(), asyncio.Event()
+    going = asyncio.Event()
+
+    async def count(change: int) -> int:
+        nonlocal left
+        if change == (-1 if when == "counted" else 1):
+            going.set()
+            await step.wait()
+        left += change
+        return left
+
+    async def put_back() -> None:
+        told.set()
+
+    def refused(engine: Engine) -> Response:
+        raise RequestError(400, "No.", "refused")
+
+    session = app.session("")
+    fault = SharedFault(session, session.content, read_fault(FAULT), "1", count, put_back)
+    answering = asyncio.ensure_future(offload(fault.applied(session.content, refused).run))
+    await going.wait()
+    answering.cancel()
+    await asyncio.wait([answering])
+    step.set()
+    async with asyncio.timeout(10):
+        await told.wait()
+    assert (left, answering.cancelled()) == (1, True)
+
+
+@in_loop
+async def test_nothing_stays_in_redis_for_ever(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as clients:
+        for client in clients:
+            await client.send("PUT", "/_fakellm/speed", b'{"speed": 4}')
+            await client.send("PUT", "/_fakellm/scenario", json.dumps(OTHER).encode())
+            await client.send("PUT", "/_fakellm/fault", FAULT)
+            await client.chat("number")
+            await client.send("GET", "/_fakellm/journal")
+    with Redis.from_url(redis) as direct:
+        names = direct.keys()
+        assert {b"fakellm:serials", b"fakellm:servers", b"fakellm:session:"} < set(names)
+        assert [name for name in names if not 0 < direct.ttl(name) <= redis_state.SESSION_SECONDS] == []
 
 
 @in_loop

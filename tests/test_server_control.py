@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from weakref import ref
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,8 +121,6 @@ def test_a_fault_that_breaks_nothing_is_not_taken_for_that_of_the_rule() -> None
 
 def test_a_long_request_gets_the_fault_too() -> None:
     with fakellm.serve({"rules": [{"reply": {"content": "Hi"}}]}) as server:
-        import httpx2
-
         httpx2.put(f"{server.url}/_fakellm/fault", json={"fault": {"kind": "status", "status": 503}})
         long = chat(messages=[{"role": "user", "content": "x" * 100_000}])
         assert [post(f"{server.base_url}/chat/completions", long).status_code for _ in range(2)] == [503, 200]
@@ -131,6 +130,28 @@ def test_the_attempts_at_rules_are_as_if_there_were_no_fault() -> None:
     app = App(load({"rules": [{"script": [{"reply": {"content": "1"}}, {"reply": {"content": "2"}}]}]}))
     called(app, "PUT", "/_fakellm/fault", {"fault": {"kind": "status", "status": 500}})
     assert [ask(app).status, ask(app, "x").status, ask(app, "y").status] == [500, 200, 200]
+
+
+@pytest.mark.parametrize("padding", ["", " " * 100_000], ids=["short", "long"])
+@pytest.mark.parametrize("fault", [False, True])
+def test_rules_in_front_leave_the_attempts_of_whatever_engine_answers(fault: bool, padding: str) -> None:
+    """Another one answers those that get a fault, and another process those that are long."""
+    steps: list[Any] = [{"reply": {"content": number}} for number in "123"]
+    rule: dict[str, Any] = {"reply": {"content": "{{attempt}}", "template": True}} if fault else {"script": steps}
+    with fakellm.serve({"rules": [rule]}) as server:
+        httpx2.post(f"{server.url}/_fakellm/rules?first=true", json={"rules": [{"when": {"user": "x"}, "reply": {}}]})
+
+        def asked(text: str) -> Any:
+            sent = chat(messages=[{"role": "user", "content": text}])
+            found = post(f"{server.base_url}/chat/completions", sent)
+            return found.json()["choices"][0]["message"]["content"] if found.status_code == 200 else found.status_code
+
+        if fault:
+            assert asked("Hi" + padding) == "1"
+            httpx2.put(f"{server.url}/_fakellm/fault", json={"fault": {"kind": "status", "status": 503}})
+            assert [asked("Hi" + padding) for _ in range(2)] == [503, "3"]
+        else:
+            assert [asked("Hi"), asked("Hi" + padding), asked("Hi")] == ["1", "2", "3"]
 
 
 def test_a_fault_is_for_one_session_and_ends_with_it() -> None:

@@ -20,6 +20,7 @@ from fakellm.engine.memo import Cache
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Limits, MemoryState
+from fakellm.quotas.recent import Recent
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
@@ -116,6 +117,39 @@ def test_a_dropped_session_loses_its_counts() -> None:
     ]
 
 
+def test_the_counts_of_ended_sessions_push_out_none_of_the_others() -> None:
+    app = App(load(ONCE), limits=Limits(max_attempts=2))
+    assert sent(app, "/s/long").status == 500
+    for number in range(10):
+        assert sent(app, f"/s/{number}").status == 500
+        assert app.held()["max_attempts"] == (2, 2)
+        handled(app, HttpRequest("POST", f"/s/{number}/_fakellm/reset"))
+        assert app.held()["max_attempts"] == (1, 2)
+    entry = sent(app, "/s/long")
+    assert (entry.status, entry.attempts_forgotten) == (200, False)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["set", "end"]), st.integers(0, 3), st.integers(0, 3)), max_size=60))
+def test_of_recent_values_only_those_of_owners_that_have_not_ended_count(steps: list[tuple[str, int, int]]) -> None:
+    """Each owner ends once, and has another number after that, as sessions do."""
+    values, model, lives = Recent[int](4), dict[tuple[Any, ...], int](), dict.fromkeys(range(4), 0)
+    for number, (step, name, key) in enumerate(steps):
+        owner = (name, lives[name])
+        if step == "end":
+            values.end(owner)
+            model = {place: value for place, value in model.items() if place[0] != owner}
+            lives[name] += 1
+        else:
+            model.pop((owner, key), None)
+            model[owner, key] = number
+            oldest = next(iter(model)) if len(model) > 4 else (None,)
+            model.pop(oldest, None)
+            assert values.set((owner, key), number) == oldest[0]
+        assert {place: values.get(place) for place in model} == model
+        assert len(values) == len(model) <= 4
+        assert len(values._values) <= 8
+
+
 def test_a_replay_records_what_it_forgot() -> None:
     def recorded(text: bytes) -> Interaction:
         request = RecordedRequest("POST", "https://x/v1/chat/completions", (), text)
@@ -140,6 +174,22 @@ def test_the_cache_is_bounded_in_bytes(kept: list[tuple[int, int]]) -> None:
         assert sum(cache.find(each) or 0 for each in range(6)) <= 100
     cache.keep(7, "too large", 101)
     assert cache.find(7) is None
+
+
+@pytest.mark.parametrize("where", ["url", "header"])
+def test_the_cache_counts_the_keys_of_what_it_keeps(where: str) -> None:
+    """That of the rule that matches, and that of the reply."""
+    sizes = []
+    for length in (10, 20_010):
+        app = App(load({"rules": [{"when": {"headers": {"x-run": {"regex": "."}}}, "reply": {"content": "Hi"}}]}))
+        path, headers = "/v1/chat/completions", {"x-run": "x"}
+        if where == "url":
+            path += "?run=" + "x" * length
+        else:
+            headers["x-run"] *= length
+        assert handled(app, HttpRequest("POST", path, chat(), headers))[1].matched
+        sizes.append(app.held()["cache_bytes"][0])
+    assert sizes[1] - sizes[0] == 2 * 20_000
 
 
 def test_a_reply_is_the_same_whether_it_is_cached_or_not() -> None:

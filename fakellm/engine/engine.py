@@ -6,7 +6,7 @@ Knows no session, no sockets and no clock: the caller counts the attempts.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from math import inf
@@ -129,7 +129,7 @@ class Engine:
             if most < inf and self.ruleset.slow(request, length, most):
                 raise LongWorkError
             match = self._match(request)
-            self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
+            self._cache.keep(key, match, 1_000 + _key_size(url, read))
         return Matched(match, body, route, read, url, key, request)
 
     def matched(
@@ -176,7 +176,10 @@ class Engine:
 
     def keep(self, matched: Matched, number: int, response: Response) -> None:
         """Remembers a response of `respond` that was made elsewhere."""
-        self._cache.keep(self._place(matched, number)[2], response, response.size)
+        self._remember(self._place(matched, number)[2], matched, response)
+
+    def _remember(self, key: Hashable, matched: Matched, response: Response) -> None:
+        self._cache.keep(key, response, response.size + _key_size(matched.url, matched.headers))
 
     def _place(self, matched: Matched, number: int) -> tuple[int | None, Attempt | None, Hashable]:
         """The number of the rule that matches, the attempt, and the key of its response in the cache."""
@@ -224,7 +227,7 @@ class Engine:
             if most < inf:
                 _check_cost(one, request, most)
             response = self._scripted(one, one.reply, request, matched, attempt)
-        self._cache.keep(key, response, response.size)
+        self._remember(key, matched, response)
         return response
 
     def _unmatched(self, request: Request, matched: Matched) -> Response:
@@ -291,6 +294,11 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route, matched.url), matched=False, valid=True)
+
+
+def _key_size(url: str, headers: Sequence[tuple[str, str]]) -> int:
+    """Roughly how many bytes a key of the cache takes that has these."""
+    return len(url) + sum(len(name) + len(value) for name, value in headers)
 
 
 def _continued_key(key: Hashable, request: Request) -> Hashable:

@@ -69,10 +69,11 @@ class Journal:
         return 0 <= place < len(self._entries) and self._entries[place] is entry
 
     def close(self) -> None:
-        """Drops all entries; the journal must not be used again."""
+        """Drops all entries; nothing of the journal counts any more."""
         while self._entries:
             self.drop()
-        self._shelf.resized(-self._names_size)
+        size, self._names_size = self._names_size, 0
+        self._shelf.resized(-size)
 
     def drop(self) -> None:
         """Drops the oldest entry. If its reply is under way, the server still has the entry, but not the request."""

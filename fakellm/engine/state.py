@@ -20,6 +20,7 @@ from fakellm.engine.journal import Journal, Shelf
 from fakellm.engine.stored import SessionStore, StoreShelf
 from fakellm.quotas.buckets import Quotas
 from fakellm.quotas.quota import Demand, Standing
+from fakellm.quotas.recent import Recent
 
 Content = TypeVar("Content")
 
@@ -170,26 +171,19 @@ class _Tally:
 
 
 class _Counts:
-    """Counts of attempts, at most `most`: the least recently used is dropped, and its session is marked.
-
-    A server fills this up only slowly, so each count is as small as it can be: one tuple and one number.
-    """
+    """Counts of attempts, at most `most`: the least recently used is dropped, and its session is marked."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._numbers: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        self._numbers: Recent[int] = Recent(most)
         """The number of the last attempt, by tally and key; negative if counts had been dropped before the first."""
 
     def add(self, tally: _Tally, key: tuple[Hashable, ...]) -> AttemptCount:
         """Counts one more attempt."""
-        place = (tally, *key)
         last, forgotten = self.find(tally, key)
         number = last + 1
-        self._numbers[place] = -number if forgotten else number
-        self._numbers.move_to_end(place)
-        if len(self._numbers) > self._most:
-            dropped, _ = self._numbers.popitem(last=False)
-            dropped[0].forgotten = True
+        dropped = self._numbers.set((tally, *key), -number if forgotten else number)
+        if isinstance(dropped, _Tally):
+            dropped.forgotten = True
         return AttemptCount(number, forgotten)
 
     def __len__(self) -> int:
@@ -199,6 +193,10 @@ class _Counts:
         """The last attempt that was counted, number 0 if there was none."""
         last = self._numbers.get((tally, *key))
         return AttemptCount(abs(last or 0), tally.forgotten if last is None else last < 0)
+
+    def end(self, tally: _Tally) -> None:
+        """A session has ended."""
+        self._numbers.end(tally)
 
 
 class MemorySession(Generic[Content]):
@@ -215,8 +213,7 @@ class MemorySession(Generic[Content]):
         quotas: Quotas,
         time: Time,
     ) -> None:
-        self.content = content
-        self.own = own
+        self.content, self.own = content, own
         self.journal = Journal(shelf)
         self.store = SessionStore(stores)
         self.replies = 0
@@ -257,6 +254,13 @@ class MemorySession(Generic[Content]):
         self._advanced += milliseconds
         self.journal.advanced = self._advanced / 1_000
         return self._advanced
+
+    def end(self) -> None:
+        """Drops what is kept of it."""
+        self.journal.close()
+        self.store.clear()
+        self._counts.end(self._tally)
+        self._quotas.end(self._tally)
 
     @contextmanager
     def reply(self) -> Iterator[None]:
@@ -305,10 +309,8 @@ class MemoryState(Generic[Content]):
         return found
 
     def forget(self, name: str) -> None:
-        session = self._sessions.pop(name, None)
-        if session:
-            session.journal.close()
-            session.store.clear()
+        if session := self._sessions.pop(name, None):
+            session.end()
 
     def sessions(self) -> dict[str, MemorySession[Content]]:
         return dict(self._sessions)

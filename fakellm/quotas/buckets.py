@@ -6,10 +6,10 @@ second. Numbers are whole, so that nothing is lost by rounding. Knows no scenari
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
 from fakellm.quotas.quota import Demand, Left
+from fakellm.quotas.recent import Recent
 
 MOST_QUOTAS = 10_000
 """Quotas of which a server knows the use; the least recently used is then as if nothing of it were used."""
@@ -20,8 +20,7 @@ class Quotas:
     earlier step counts as that."""
 
     def __init__(self, most: int = MOST_QUOTAS) -> None:
-        self._most = most
-        self._used: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+        self._used: Recent[tuple[int, int]] = Recent(most)
         """By quota: what is used of it, in units times its period, and when that was so."""
         self._held: dict[Hashable, int] = {}
         """By quota: what requests hold whose replies have not ended."""
@@ -43,20 +42,21 @@ class Quotas:
             if not each.period:
                 self._keep((owner, each.key), each, self._held[owner, each.key] - each.amount, 0)
 
-    def _use(self, place: Hashable, demand: Demand, now: int) -> int:
+    def end(self, owner: Hashable) -> None:
+        """An owner has ended: what it has used counts no longer. What requests hold is still given back."""
+        self._used.end(owner)
+
+    def _use(self, place: tuple[Hashable, ...], demand: Demand, now: int) -> int:
         """What is used of a quota now."""
         if not demand.period:
             return self._held.get(place, 0)
-        used, then = self._used.get(place, (0, now))
+        used, then = self._used.get(place) or (0, now)
         return max(used - max(now - then, 0) * demand.limit, 0)
 
-    def _keep(self, place: Hashable, demand: Demand, use: int, now: int) -> None:
+    def _keep(self, place: tuple[Hashable, ...], demand: Demand, use: int, now: int) -> None:
         if demand.period:
-            _, then = self._used.get(place, (0, now))
-            self._used[place] = use, max(now, then)
-            self._used.move_to_end(place)
-            if len(self._used) > self._most:
-                self._used.popitem(last=False)
+            _, then = self._used.get(place) or (0, now)
+            self._used.set(place, (use, max(now, then)))
         elif use:
             self._held[place] = use
         else:

@@ -73,7 +73,8 @@ class NextFault:
     def _compile(self, content: Engine) -> None:
         self._content = content
         scenario = with_fault(content.ruleset.scenario, self.fault)
-        self._engine = Engine(Ruleset(scenario), content.seed, content.strict)
+        # What is counted by rule is counted as without the fault.
+        self._engine = Engine(Ruleset(scenario, content.ruleset.first), content.seed, content.strict)
 
     def _counted(self, response: Response) -> Response:
         if response.rule is None:

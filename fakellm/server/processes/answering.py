@@ -90,11 +90,12 @@ def add_rules(rules: list[Rule]) -> None:
     _rules.extend(rules)
 
 
-def add_engine(number: int, scenario: Scenario | None, seed: int, strict: bool) -> None:
-    """Compiles the rules received so far. `scenario`: without its rules; None if there is none."""
+def add_engine(number: int, scenario: Scenario | None, first: int, seed: int, strict: bool) -> None:
+    """Compiles the rules received so far. `scenario`: without its rules; None if there is none. `first`: see
+    `Ruleset`."""
     scenario = scenario and replace(scenario, rules=tuple(_rules))
     _rules.clear()
-    _engines[number] = Engine(Ruleset(scenario), seed, strict, Cache(_CACHE_BYTES))
+    _engines[number] = Engine(Ruleset(scenario, first), seed, strict, Cache(_CACHE_BYTES))
     if len(_engines) > _ENGINES:
         _engines.popitem(last=False)
 

@@ -64,8 +64,8 @@ async def answered(
             for rules in _pieces(engine.ruleset.rules):
                 worker.call(BUDGET.work_seconds, answering.add_rules, rules)
             scenario = engine.ruleset.scenario
-            bare = scenario and replace(scenario, rules=())
-            worker.call(BUDGET.work_seconds, answering.add_engine, number, bare, engine.seed, engine.strict)
+            bare, first = scenario and replace(scenario, rules=()), engine.ruleset.first
+            worker.call(BUDGET.work_seconds, answering.add_engine, number, bare, first, engine.seed, engine.strict)
             return worker.call(BUDGET.work_seconds, answering.answer, number, sent, attempt, error)
 
     return await budgeted(work)

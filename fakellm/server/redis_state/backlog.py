@@ -62,6 +62,8 @@ class Backlog:
         """Those whose replies have not come."""
         self._under_way: set[int] = set()
         """Those whose replies have not ended."""
+        self._refused: OrderedDict[int, Unwritten] = OrderedDict()
+        """What is new of entries that Redis has, and what it has refused. None of it is staged."""
         self.lost: dict[SessionName, Lost] = {}
 
     def notify(self, name: str, *content: Any) -> None:
@@ -94,10 +96,27 @@ class Backlog:
         self._bound()
 
     def lose(self, items: Sequence[Unwritten]) -> None:
-        """Counts those as lost that Redis does not have and never will."""
+        """Counts those as lost that Redis does not have and never will. What is new of others waits for `restore`."""
         for item in items:
-            if item.kept is not None:
+            if item.kept is None:
+                self._refuse(item)
+            else:
                 self._lose(item)
+
+    def restore(self) -> None:
+        """Stages again what Redis has refused: entries must not stay as they were."""
+        items = list(self._refused.values())
+        self._refused.clear()
+        self.put_back(items)
+
+    def _refuse(self, item: Unwritten) -> None:
+        item.response = None  # it may be what there is no room for
+        if item.number in self._items:
+            self.put_back([item])
+            return
+        self._refused[item.number] = item
+        if len(self._refused) > MOST_ENTRIES:
+            self._refused.popitem(last=False)
 
     def lose_again(self, session: SessionName, before: Lost) -> None:
         """These are lost, too: they have been counted as lost before, but Redis has not."""
@@ -148,6 +167,8 @@ class Backlog:
         before = self._items.get(item.number)
         if before is not None:
             self._size -= before.bytes
+        before = before or self._refused.pop(item.number, None)
+        if before is not None:
             item = _merged(before, item)
         self._items[item.number] = item
         self._size += item.bytes

@@ -113,6 +113,7 @@ class Journals:
     async def _write_all(self) -> None:
         await self.reports.send(progress=maxsize, replies=True)
         self._backlog.end_replies(self.reports.has_reply)
+        self._backlog.restore()
         await self.write()
 
     def announced(self, names: Sequence[str]) -> None:
@@ -254,8 +255,8 @@ class Journals:
             self._write_task = None
 
     async def write(self) -> None:
-        """Writes everything that is staged. Raises RequestError if Redis cannot be reached. What Redis refuses is
-        lost: the entries after it would wait for it for ever."""
+        """Writes everything that is staged. Raises RequestError if Redis cannot be reached. Entries that Redis refuses
+        are lost: those after them would wait for them for ever."""
         async with self._writing:
             while self._backlog:
                 await self._write_lost()
@@ -268,6 +269,7 @@ class Journals:
                         raise
                     self._backlog.lose(items)
                 else:
+                    self._backlog.restore()
                     await self._read_again(gone)
 
     async def _read_again(self, names: Sequence[str]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 START = """
 local function serial(counter)
-    local time = redis.call('TIME')
-    return redis.call('INCR', counter) .. '.' .. time[1] .. '.' .. time[2]
+    local time, number = redis.call('TIME'), redis.call('INCR', counter)
+    redis.call('EXPIRE', counter, 86400)
+    return number .. '.' .. time[1] .. '.' .. time[2]
 end
 
 local function start(session, counter, seconds)
@@ -16,5 +17,6 @@ local function start(session, counter, seconds)
     redis.call('EXPIRE', session, seconds)
 end
 """
-"""`serial`: a number that no other session has. With the time, it stays unique if Redis loses its data. `start`: starts
-a session if there is none, and keeps it for so many seconds."""
+"""`serial`: a number that no other session has. With the time, it stays unique if Redis loses its data, or the counter,
+which it drops a day after the last use. `start`: starts a session if there is none, and keeps it for so many seconds.
+"""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
@@ -63,24 +64,48 @@ class SharedFault(NextFault):
         return making_response(partial(self._applied, content, reply))
 
     async def _applied(self, content: Engine, reply: Callable[[Engine], Response | Work]) -> Response:
-        left = await self._count(-1)
+        counting = asyncio.ensure_future(self._count(-1))
+        try:
+            left = await asyncio.shield(counting)  # Redis may have counted it when the client has left
+        except asyncio.CancelledError:
+            self._later(self._return_counted(counting))
+            raise
         self.left = max(left, 0)
         if left < 0:
             return await responded(reply(content))
         try:
             response = blamed(await responded(reply(self.engine(content))))
         except RequestError:
-            await self._return()
+            await self._returned()
             raise
         except BaseException:
-            putting = asyncio.create_task(self._return())
-            self._putting.add(putting)
-            putting.add_done_callback(self._putting.discard)
+            self._later(self._return())
             raise
         if response.rule is None:
-            await self._return()
+            await self._returned()
         return response
+
+    async def _return_counted(self, counting: asyncio.Future[int]) -> None:
+        """Puts back what has been counted, if it was left."""
+        if await counting >= 0:
+            await self._return()
 
     async def _return(self) -> None:
         if await self._count(1) >= 0:
             await self._put_back_shared()
+
+    async def _returned(self) -> None:
+        """Returns when it has been put back, which does not end if the client leaves."""
+        await asyncio.shield(self._later(self._return()))
+
+    def _later(self, run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Does it although nobody waits for it."""
+        task = asyncio.create_task(run)
+        self._putting.add(task)
+        task.add_done_callback(self._put)
+        return task
+
+    def _put(self, task: asyncio.Task[None]) -> None:
+        self._putting.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it, too: Redis cannot be reached
