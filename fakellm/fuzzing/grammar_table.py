@@ -176,6 +176,7 @@ CHUNKS = _of(
     ("`finish_reason` that is empty before", "unfinished: empty", rb'"finish_reason":""'),
     ("`finish_reason` with the last content", "finish: last", rb'"content":"[^\n]*"finish_reason":"stop"'),
     ("`finish_reason` twice", "finish: twice", rb'"finish_reason":"[a-z_]+".*"finish_reason":"[a-z_]+"'),
+    ("a call after the `finish_reason`", "finish: calls", rb'"finish_reason":"[a-z_]+".*"index":1,"id"'),
     ("content after the `finish_reason`", "finish: early", rb'"finish_reason":"[a-z_]+".*"(content|arguments)":"'),
     ("choices in one chunk", "together: choices", rb'"choices":\[\{"index":0[^\n]*\},\{"index":1'),
     ("the second choice first", "turns", rb'\A[^\n]*"choices":\[\{"index":1'),

@@ -205,6 +205,7 @@ CALLS: dict[str, Options] = {
     # A call without an index to distinguish it is sent whole: nothing else would assign its pieces.
     "calls.index": tuple(_unnumbered(index) for index in ("absent", "null")),
     **_calls("index", "from_one"),
+    **_each("finish", "calls"),
 }
 PARALLEL: dict[str, Options] = {
     "calls.index: zero": (_unnumbered("zero"),),
