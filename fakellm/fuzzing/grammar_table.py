@@ -183,7 +183,7 @@ CHUNKS = _of(
     ("`usage` in a chunk of its own", "", rb'"choices":\[\][^\n]*"usage":\{'),
     ("a chunk after the `usage`", "padding: end", rb'"usage":\{"[^\n]*\n\n[^\n]*"choices":\[\]'),
     ("`usage` in a chunk with `choices: null`", "usage_choices: null", rb'"choices":null[^\n]*"usage":\{'),
-    ("`usage` in a chunk without `choices`", "usage_choices: absent", rb'\{(?![^\n]*"choices")[^\n]*"usage":\{'),
+    ("`usage` in a chunk without `choices`", "usage_choices: absent", rb'^data: \{(?![^\n]*"choices")[^\n]*"usage":\{'),
     ("`usage` that is null before", "", rb'"usage":null'),
     ("`usage` that is empty before", "usage_before: empty", rb'"usage":\{\}'),
     ("`usage` of zeros before", "usage_before: zeros", rb'\A[^\n]*"usage":\{"prompt_tokens":0,"completion_tokens":0'),
