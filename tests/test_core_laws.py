@@ -79,7 +79,7 @@ DIVISIONS: st.SearchStrategy[Division] = st.builds(
     order=st.sampled_from(["given", "reversed"]),
     before=st.none() | st.integers(0, 5),
     silences=st.lists(SILENCES, max_size=3).map(tuple),
-    finish=st.sampled_from(["alone", "last", "call", "early", "twice"]),
+    finish=st.sampled_from(["alone", "last", "call", "calls", "early", "twice"]),
     usage=st.sampled_from(["own", "finish", "both", "after", "every", "running"]),
 )
 

@@ -329,6 +329,31 @@ def test_a_finish_with_the_call_stands_alone_after_a_text() -> None:
     assert (only.choices[0].delta.role, only.choices[0].finish_reason) == (None, "tool_calls")
 
 
+@pytest.mark.parametrize(
+    ("variation", "expected"),
+    [
+        (Variation(), ["0={} F", "1=[1] F", " F"]),
+        (Variation(split={"arguments": 2}), ["0=", "0={} F", "1=", "1=[1", "1=] F", " F"]),
+        (Variation(split={"arguments": 2}, interleave="calls"), ["0=", "1=", "0={} F", "1=[1", "1=] F", " F"]),
+        (Variation(together=("calls",)), ["0={},1=[1] F", " F"]),
+        (Variation(finish="alone"), ["0={}", "1=[1]", " F"]),
+    ],
+)
+def test_a_finish_with_each_call_is_with_the_last_of_it_and_then_alone(
+    variation: Variation, expected: list[str]
+) -> None:
+    calls = (ToolCall("i", "f", "{}"), ToolCall("j", "g", "[1]"))
+    said = Completion((chat_choice(tool_calls=calls, finish_reason="tool_calls"),))
+    first, *others = divide(said, variation.over(Variation(finish="calls")))
+    assert first.choices[0].finish_reason is None
+    found = []
+    for (choice,) in (chunk.choices for chunk in others):
+        pieces = choice.delta.tool_calls if isinstance(choice.delta.tool_calls, tuple) else ()
+        shown = ",".join(f"{call.index}={call.arguments}" for call in pieces)
+        found.append(shown + " F" * (choice.finish_reason == "tool_calls"))
+    assert found == expected
+
+
 def opening(rest: str) -> str:
     return f'{{"role":"assistant","tool_calls":[{{"id":"i","function":{rest},"index":0,"type":"function"}}]}}'
 

@@ -91,6 +91,7 @@ WRONG = [
     (wrong.StopsAtEmptyFinish, "unfinished: empty"),
     (wrong.DropsTheLastDelta, "finish: last"),
     (wrong.JoinsTheFinish, "finish: twice"),
+    (wrong.OpensNoCallAfterTheFinish, "finish: calls"),
     (wrong.UsageInItsOwnChunk, "usage: finish"),
     (wrong.AddsUsageUp, "usage: both"),
     (wrong.LastCallWins, "together: calls"),

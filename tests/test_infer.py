@@ -51,6 +51,7 @@ def test_the_meaning_is_read_from_any_stream(data: st.DataObject, completion: Co
         Variation(split={"content": "characters", "reasoning": 3, "arguments": (2, 4)}),
         Variation(role="every", finish="last", usage="finish"),
         Variation(role="first", finish="twice", usage="both", unfinished="empty"),
+        Variation(finish="calls", split={"arguments": 3}),
         Variation(usage="after", unfinished="null", id="first_empty"),
         Variation(padding=(Padding(2, (1,), choices="absent"), Padding(1, "finish", choices="null"))),
         Variation(padding=(Padding(1, (2,), choices="absent", chunk={"ping": 1}),), usage_choices="absent"),
@@ -77,6 +78,12 @@ def test_the_variation_found_makes_the_same_frames(variation: Variation, name: s
 def test_a_plain_stream_is_found_to_be_plain(name: str) -> None:
     """Nothing is said of what the provider does anyway."""
     assert infer(rendered(SAID, Variation(), DIALECTS[name], DRAWN), DIALECTS[name]).variation == Variation()
+
+
+@pytest.mark.parametrize("name", ["openai", "zai", "zai-2025"])
+def test_a_finish_with_each_call_is_read_as_one_habit(name: str) -> None:
+    found = infer(rendered(SAID, Variation(finish="calls"), DIALECTS[name], DRAWN), DIALECTS[name])
+    assert found.variation == Variation(finish="calls")
 
 
 def test_usage_that_no_dialect_makes_is_kept_word_for_word() -> None:

@@ -257,6 +257,14 @@ class JoinsTheFinish(Careful):
             self.finish = (self.finish or "") + choice["finish_reason"]
 
 
+class OpensNoCallAfterTheFinish(Careful):
+    """B10: ignores the calls that begin after a finish reason."""
+
+    def piece(self, piece: JSON, place: int) -> None:
+        if self.finish is None or not (piece.get("function") or {}).get("name"):
+            super().piece(piece, place)
+
+
 class StopsAtTheFinish(Careful):
     """D2: stops reading at the finish reason, before the usage."""
 

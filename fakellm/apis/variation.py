@@ -117,12 +117,12 @@ class Variation(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields
         ),
     ] = None
     finish: Annotated[
-        Literal["alone", "last", "call", "early", "twice"] | None,
+        Literal["alone", "last", "call", "calls", "early", "twice"] | None,
         Meta(
             description=(
                 "The reason in a delta of its own (`alone`), with the `last` that has content, there only if that is"
-                " a tool `call`, `early`: alone and before the last that has content, if there are several, or sent "
-                "`twice`."
+                " a tool `call`, with the last delta of each of the `calls` and then alone, `early`: alone and before "
+                "the last that has content, if there are several, or sent `twice`."
             )
         ),
     ] = None

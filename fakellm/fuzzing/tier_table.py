@@ -107,6 +107,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "role: never": ("T4", "B5"),
     "finish": ("T3", "B8"),
     "finish: twice": ("T4", "B9"),
+    "finish: calls": ("T4", "B9 B10"),
     "finish: early": ("T4", "B10"),
     "calls.opening": ("T3", "C2"),
     "calls.opening: pair": ("T3", "C4"),

@@ -39,7 +39,7 @@ _HABITS: dict[str, Sequence[Any]] = {
         for value in values
     ),
     "role": ("alone", "first", "call", "every", "texts", "repeated"),
-    "finish": ("alone", "last", "call", "twice", "early"),
+    "finish": ("alone", "last", "call", "calls", "twice", "early"),
     "usage": ("own", "finish", "both", "after"),
     "unfinished": ("null", "absent", "empty"),
     "usage_before": ("absent", "null"),

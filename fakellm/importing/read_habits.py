@@ -82,7 +82,7 @@ def _finish(parts: Sequence[ChunkChoice]) -> str | None:
     if not ends:
         return None
     if len(ends) > 1:
-        return "twice"
+        return "calls" if any(part.delta.tool_calls for part in ends[:-1]) else "twice"
     if kinds_in(ends[0].delta):
         return "last"
     return "early" if kinds_in(parts[-1].delta) else "alone"

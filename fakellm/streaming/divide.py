@@ -99,6 +99,9 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
     joins = bool(content) and _finish_joins(division, grammar, calls)
     if choice.finish is not None:
         end: Row = (Finishes(index),)
+        if division.finish == "calls" and grammar.joins.finish == "may":
+            for number in _ends_of_calls(found, choice):
+                found[number] = (*found[number], *end)
         place = len(found) - joins
         found[place:place] = silent("finish")
         if joins:
@@ -131,7 +134,19 @@ def _finish_joins(division: Division, grammar: Grammar, calls: bool) -> bool:
 
 def holds_call(row: Row, choice: Choice) -> bool:
     """Whether a batch holds a tool call or a piece of one."""
-    return any(isinstance(part, (Opens, Holds)) and isinstance(choice.blocks[part.block], ToolCall) for part in row)
+    return bool(_calls_in(row, choice))
+
+
+def _calls_in(row: Row, choice: Choice) -> set[int]:
+    """The tool calls that a batch holds or has a piece of."""
+    blocks = {part.block for part in row if isinstance(part, (Opens, Holds))}
+    return {block for block in blocks if isinstance(choice.blocks[block], ToolCall)}
+
+
+def _ends_of_calls(rows: Sequence[Row], choice: Choice) -> set[int]:
+    """The numbers of the batches that hold the last of a tool call."""
+    ends = {block: number for number, row in enumerate(rows) for block in _calls_in(row, choice)}
+    return set(ends.values())
 
 
 def _merged(streams: list[list[Row]], division: Division, grammar: Grammar) -> Iterator[Row]:

@@ -58,8 +58,8 @@ class Division(Struct, frozen=True, omit_defaults=True):
     order: whether calls are sent in their order or the last first.
     before: before which piece of the text the calls are sent, counted from 0; after all of it if None.
     silences: batches without meaning.
-    finish: the reason in a batch `alone`, with the `last` batch, there only if that is a tool `call`, `early`: before
-        the last batch, or `twice`.
+    finish: the reason in a batch `alone`, with the `last` batch, there only if that is a tool `call`, with each of the
+        `calls` and once more alone, `early`: before the last batch, or `twice`.
     usage: the token counts in a batch of their `own`, with the `finish`, in `both`, `after` the finish beside a
         silence, in `every` batch, as a `running` count in every batch, or `none`.
     """
@@ -74,7 +74,7 @@ class Division(Struct, frozen=True, omit_defaults=True):
     order: Literal["given", "reversed"] = "given"
     before: Count | None = None
     silences: tuple[Silences, ...] = ()
-    finish: Literal["alone", "last", "call", "early", "twice"] = "alone"
+    finish: Literal["alone", "last", "call", "calls", "early", "twice"] = "alone"
     usage: Literal["own", "finish", "both", "after", "every", "running", "none"] = "own"
 
     @property

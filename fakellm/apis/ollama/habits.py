@@ -59,7 +59,7 @@ def split(
     full = variation.over(found.usual).over(PLAIN)
     calls, transfer = full.calls or Calls(), full.transfer or Transfer()
     division = division_of(full)
-    if division.finish in ("early", "twice"):  # the reason is on the line that ends the stream
+    if division.finish in ("calls", "early", "twice"):  # the reason is on the line that ends the stream
         division = replace(division, finish="alone")
     habits = OllamaHabits(
         dialect=found,

@@ -66,8 +66,13 @@ _SILENT = ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
 _EXTRAS: tuple[dict[str, Any], ...] = (
     {"provider": "x"},
     {"x_groq": {"id": None}, "choice.x": [], "delta.x": "x", "call.x": {}, "piece.x": 1, "usage.x": None},
-    {"p": [], "q": [{}, [[]], True, False, "", "\0\u2028"]},
-    {"o": {"": -0.0}, "n": [0, -1, 1.5, 1e-7, 1e300, 2**64], "é": 1},
+    {
+        "p": [],
+        "q": [{}, [[]], True, False, "", "\0\u2028"],
+        "o": {"": -0.0},
+        "n": [0, -1, 1.5, 1e-7, 1e300, 2**64],
+        "é": 1,
+    },
 )
 _LATE = '{"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":"length"}]}'
 _FILLED = ("content", "refusal", "reasoning")
@@ -154,7 +159,7 @@ ANY: dict[str, Options] = {
     "role": tuple(Variation(role=role) for role in ("alone", "first", "call")),
     **_each("role", "every", "texts", "repeated", "never"),
     "finish": tuple(Variation(finish=finish) for finish in ("last", "call", "alone")),
-    **_each("finish", "twice", "early"),
+    "finish: twice": tuple(Variation(finish=finish) for finish in ("twice", "early")),
     "done": (Variation(done=False), Variation(done=True)),
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
@@ -205,6 +210,7 @@ CALLS: dict[str, Options] = {
     # A call without an index to distinguish it is sent whole: nothing else would assign its pieces.
     "calls.index": tuple(_unnumbered(index) for index in ("absent", "null")),
     **_calls("index", "from_one"),
+    **_each("finish", "calls"),
 }
 PARALLEL: dict[str, Options] = {
     "calls.index: zero": (_unnumbered("zero"),),

@@ -68,6 +68,7 @@ RECORDED: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
             "together: calls": (4, "openrouter huggingface mistral"),
             "fill.delta.content: null": (3, "writer"),
             "fill.delta.refusal: null": (3, "writer"),
+            "finish: calls": (3, "zai"),
             "spelling.ascii": (3, "openai vllm"),
             "calls.id: repeated": (2, "openrouter"),
             "calls.opening: piece": (2, "llamacpp"),
