@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from fakellm.base.errors import ServerError
-from fakellm.engine.entry import Entry
-from fakellm.engine.response import Watch
+from fakellm.engine.entry import Entry, Kept
+from fakellm.engine.response import Response, Watch, respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.connections.listening import listen
@@ -29,11 +29,12 @@ from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.link import FarWatcher, Link
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.owner import Owner
-from fakellm.server.workers.reports import SessionName
+from fakellm.server.workers.reports import EntryReport, SessionName
 from fakellm.server.workers.supervisor import Supervisor
 from fakellm.server.workers.watched_state import WatchedState
 from fakellm.server.workers.worker_app import WorkerSettings
 from fakellm.server.workers.worker_feed import WorkerFeed
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -233,6 +234,70 @@ def test_whoever_watches_sees_what_comes_after_an_entry_that_is_damaged(caplog: 
 
     run(example)
     assert caplog.text.count("an entry is lost") == 1
+
+
+def test_whoever_waits_gets_no_entry_without_its_reply_although_another_worker_is_asked_meanwhile() -> None:
+    """Here, a reply ends after its worker has answered, and before the other worker has."""
+
+    def report(path: str, answered: bool) -> EntryReport:
+        entry = Entry("POST", path, started=1.0, outcome="sent", status=200)
+        return EntryReport(1, name, entry, Kept(b"{}"), answered)
+
+    async def example() -> None:
+        nonlocal name
+        server, answered, goes_on = served(), asyncio.Event(), asyncio.Event()
+        name = SessionName("", server.owner.open("")[0])
+        unread = list[tuple[int, Response]]()
+
+        def flush(*_: Any) -> None:
+            worker.notify("replies", unread.copy())
+            unread.clear()
+            answered.set()
+
+        goes_on.set()
+        async with (
+            joined(link_of(server.owner), flush=lambda *_: goes_on.wait()) as other,
+            joined(link_of(server.owner), flush=flush) as worker,
+        ):
+            query = b'{"outcome": "sent", "count": 2, "wait": 30}'
+            waiting = asyncio.ensure_future(server.owner.answer("POST", "/_fakellm/journal", query, {}))
+            await answered.wait()
+            await other.call("joined")
+            answered.clear()
+            goes_on.clear()
+            other.notify("reports", [report(RESPONSES, False)])
+            await answered.wait()
+            unread.append((1, respond(Plan(200, (), (Frame(b"{}"),)))))
+            worker.notify("reports", [report(CHAT, True)])
+            await worker.call("joined")
+            goes_on.set()
+            response, _ = await waiting
+            entries = json.loads(response.body)["entries"]
+            assert {each["path"]: each["reply"]["kept"] for each in entries} == {RESPONSES: False, CHAT: True}
+
+    name = SessionName("", 0)
+    run(example)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_entry_whose_reply_never_comes_is_in_the_journal(gone: bool) -> None:
+    """Its worker has dropped it, or is gone."""
+
+    async def example() -> None:
+        server = served()
+        name = SessionName("", server.owner.open("")[0])
+        entry = Entry("POST", CHAT, started=1.0, outcome="sent", status=200)
+        link = link_of(server.owner)
+        async with joined(link) as worker:
+            worker.notify("reports", [EntryReport(1, name, entry, Kept(b"{}"), True)])
+            await worker.call("joined")
+            if gone:
+                await worker.close()
+                await link.channel.ended.wait()
+            response, _ = await server.owner.answer("GET", "/_fakellm/journal", b"", {})
+            assert [each["path"] for each in json.loads(response.body)["entries"]] == [CHAT]
+
+    run(example)
 
 
 class Gone:

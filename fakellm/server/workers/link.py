@@ -190,6 +190,7 @@ class Link:
             self._owner.staging.stage(owned, len(report.kept.body))
         if report.answered:
             self._unread[report.number] = owned
+            owned.pending = True
             if len(self._unread) > self._most_unread:
                 self._sweep()
         if not owned.entry.under_way:
@@ -207,6 +208,7 @@ class Link:
         for number, response in replies:
             if owned := self._unread.pop(number, None):
                 answer(owned.entry, response)
+                owned.pending = False
                 self._owner.staging.changed(owned)
 
     def _begin_stepping(self, number: int, session: str, plan: Plan) -> None:
@@ -245,6 +247,8 @@ class Link:
         for owned in self._entries.values():
             self._owner.over(owned, "server stopped")
         self._entries.clear()
+        for owned in self._unread.values():
+            owned.pending = False
         for grant in list(self._held):
             self._give_back(grant)
         self._owner.lost(self)

@@ -48,6 +48,8 @@ class Owned:
         """The session whose journal has the entry; None before that."""
         self.discarded = False
         """Whether its session was replaced before its journal had the entry."""
+        self.pending = False
+        """Whether its worker has a reply that has not been fetched."""
         self.ended: Callable[[], None] | None = None
         """To be called when its reply has ended."""
         self._busy: AbstractContextManager[None] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from fakellm.server.application import settled
@@ -47,6 +47,8 @@ class Staging:
         self._looking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+        self._again = False
+        """Whether something arrived meanwhile that must be fetched."""
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -81,15 +83,25 @@ class Staging:
     async def flush(self, progress: int = 0) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
         how far so many replies of each are that are under way."""
+        asked = set(self._staged)
         for link in self._links:
             if not link.silent:
                 link.call("flush", progress, self._reading > 0)
         await answered(self._links)
-        self._journal()
+        self._journal(asked)
+        self.arrived()
 
-    def _journal(self) -> None:
-        staged, self._staged, self._bytes = self._staged, [], 0
-        for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
+    def _journal(self, asked: Collection[Owned]) -> None:
+        """`asked`: those that were staged when the workers were asked. Another may have been reported after its worker
+        had answered: it waits for its reply, so that nobody who reads finds it without."""
+
+        def waits(owned: Owned) -> bool:
+            return self._reading > 0 and owned.pending and owned not in asked
+
+        staged, self._bytes = self._staged, 0
+        self._staged = [owned for owned in staged if waits(owned)]
+        ready = [owned for owned in staged if not waits(owned)]
+        for owned in sorted(ready, key=lambda owned: owned.entry.started or 0.0):
             session = self._state.named(owned.name)
             if session is None:
                 owned.discarded = True
@@ -133,7 +145,10 @@ class Staging:
         if self._flushing is None:
             self._flushing = asyncio.ensure_future(self.flush())
             self._flushing.add_done_callback(self._flushed)
+        else:
+            self._again = True
 
     def _flushed(self, _task: asyncio.Task[None]) -> None:
         self._flushing = None
-        self.arrived()
+        again, self._again = self._again, False
+        self.arrived(again)
