@@ -129,8 +129,7 @@ class Server:
         return self._performer.paced(speed)
 
     def cut_off(self) -> None:
-        """Ends every reply under way, as if its client had left, and its connection; other connections are still
-        accepted."""
+        """Ends every reply under way, as if its client had left, and its connection; others are still accepted."""
         for task in list(self._handling):
             task.cancel()
         for connection in self._listener.connections:  # some clients wait until a kept connection is closed
