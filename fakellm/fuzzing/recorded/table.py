@@ -10,7 +10,7 @@ RECORDED: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
         278,
         {
             "unfinished: null": (210, "openrouter openai azure vercel-gateway groq"),
-            "spelling.each": (169, "azure openrouter vercel-gateway groq openai"),
+            "spelling.each": (166, "azure openrouter vercel-gateway groq openai"),
             "split.content: offsets": (108, "azure openrouter zai vercel-gateway groq"),
             "usage: finish": (93, "vercel-gateway zai openrouter deepseek mistral"),
             "spelling.extra": (86, "openrouter azure avian openai deepseek"),
