@@ -96,7 +96,8 @@ class Staging:
         worker had answered: it waits for its reply, so that nobody who reads finds it without."""
 
         def waits(owned: Owned) -> bool:
-            return self._reading > 0 and owned.pending and owned not in before
+            ended = not owned.entry.under_way  # a reply under way may be one that is stepped, which waits for this
+            return self._reading > 0 and ended and owned.pending and owned not in before
 
         staged, self._bytes = self._staged, 0
         self._staged = [owned for owned in staged if waits(owned)]
