@@ -238,6 +238,7 @@ def test_whoever_watches_sees_what_comes_after_an_entry_that_is_damaged(caplog: 
 
 def test_whoever_waits_gets_no_entry_without_its_reply_although_another_worker_is_asked_meanwhile() -> None:
     """Here, a reply ends after its worker has answered, and before the other worker has."""
+    name = SessionName("", 0)
 
     def report(path: str, answered: bool) -> EntryReport:
         entry = Entry("POST", path, started=1.0, outcome="sent", status=200)
@@ -275,7 +276,6 @@ def test_whoever_waits_gets_no_entry_without_its_reply_although_another_worker_i
             entries = json.loads(response.body)["entries"]
             assert {each["path"]: each["reply"]["kept"] for each in entries} == {RESPONSES: False, CHAT: True}
 
-    name = SessionName("", 0)
     run(example)
 
 

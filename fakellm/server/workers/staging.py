@@ -83,20 +83,21 @@ class Staging:
     async def flush(self, progress: int = 0) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
         how far so many replies of each are that are under way."""
-        asked = set(self._staged)
+        before = set(self._staged)
         for link in self._links:
             if not link.silent:
                 link.call("flush", progress, self._reading > 0)
         await answered(self._links)
-        self._journal(asked)
+        self._journal(before)
         self.arrived()
 
-    def _journal(self, asked: Collection[Owned]) -> None:
-        """`asked`: those that were staged when the workers were asked. Another may have been reported after its worker
-        had answered: it waits for its reply, so that nobody who reads finds it without."""
+    def _journal(self, before: Collection[Owned]) -> None:
+        """`before`: those that were staged before the workers were called. Another may have been reported after its
+        worker had answered: it waits for its reply, so that nobody who reads finds it without."""
 
         def waits(owned: Owned) -> bool:
-            return self._reading > 0 and owned.pending and owned not in asked
+            ended = not owned.entry.under_way  # a reply under way may be one that is stepped, which waits for this
+            return self._reading > 0 and ended and owned.pending and owned not in before
 
         staged, self._bytes = self._staged, 0
         self._staged = [owned for owned in staged if waits(owned)]
