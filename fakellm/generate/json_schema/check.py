@@ -23,7 +23,9 @@ from fakellm.generate.json_schema.regex import expression
 T = TypeVar("T")
 
 _DRAFTS = (jsonschema.Draft202012Validator, jsonschema.Draft7Validator, jsonschema.Draft4Validator)
-_BESIDE = {"then", "else", "minContains", "maxContains", "additionalItems", "default", "examples"}
+_BESIDE = {"then", "else", "additionalItems", "default", "examples"}
+_WITH_CONTAINS = {"minContains", "maxContains"}
+"""In the drafts from 2019-09 on; in an older one, anything may have these names."""
 _NO_FORMATS = jsonschema.FormatChecker(())  # its "regex" is Python's; a bad expression is found when it is used
 # The formats that jsonschema checks with the standard library alone: other installed packages must not change a reply.
 _FORMATS = ("date", "email", "ipv4", "ipv6", "regex", "uuid")
@@ -41,7 +43,8 @@ class Checker:
         self.draft = next((each for each in drafts if _malformed(each, schema) is None), None)
         if self.draft is None:
             raise NoValueError(f"it is not a valid JSON Schema: {_malformed(drafts[0], schema)}")
-        self.keywords = {*self.draft.VALIDATORS, *_BESIDE}
+        counted = _WITH_CONTAINS if "dependentRequired" in self.draft.VALIDATORS else set[str]()
+        self.keywords = {*self.draft.VALIDATORS, *_BESIDE, *counted}
         uri = self.draft.META_SCHEMA.get("$schema", "")
         root = specification_with(uri).create_resource(schema)
         registry: Registry[Any] = Registry()  # empty: no reference is ever fetched
