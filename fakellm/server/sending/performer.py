@@ -112,13 +112,11 @@ class Performer:
                 await self._pacer.send(client, ready, entry)
             del response, ready  # the end may take long, and nothing needs what was written
             return await self._end(client, plan, entry, session)
-        except ConnectionError:
-            return self._left(entry)
-        except asyncio.CancelledError:
-            entry.outcome = ended_early(client)
-            raise
-        except Exception:
-            return self._failed(client, entry)
+        except (asyncio.CancelledError, Exception) as error:
+            self._broke_off(client, entry, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return self._closed
         finally:
             self._traffic.open -= 1
             self.ended(entry)
@@ -132,13 +130,11 @@ class Performer:
         try:
             with client.waiting():  # the upstream's pace is not known
                 return await self._end(client, await proxy(request, entry, client), entry, request.target.session)
-        except ConnectionError:
-            return self._left(entry)
-        except asyncio.CancelledError:
-            entry.outcome = ended_early(client)
-            raise
-        except Exception:
-            return self._failed(client, entry)
+        except (asyncio.CancelledError, Exception) as error:
+            self._broke_off(client, entry, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return self._closed
         finally:
             self.ended(entry)
 
@@ -171,17 +167,18 @@ class Performer:
         kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
         return self._kept if kept else self._closed
 
-    def _failed(self, client: ClientConnection, entry: Entry) -> EndedResponse:
-        """Ends a reply of which a part may have been written, so that the client takes it for no whole one."""
-        logger().exception("fakellm itself failed while it sent a reply. Please report this.")
-        entry.outcome = "closed"
-        if client.transport is not None:
-            client.transport.abort()
-        return self._closed
-
-    def _left(self, entry: Entry) -> EndedResponse:
-        entry.outcome = "client left"
-        return self._closed
+    def _broke_off(self, client: ClientConnection, entry: Entry, error: BaseException) -> None:
+        """Records why a reply has ended early. If fakellm failed, ends the connection, so that the client does not take
+        what it has got for a whole reply."""
+        if isinstance(error, ConnectionError):
+            entry.outcome = "client left"
+        elif isinstance(error, asyncio.CancelledError):
+            entry.outcome = ended_early(client)
+        else:
+            logger().exception("fakellm itself failed while it sent a reply. Please report this.")
+            entry.outcome = "closed"
+            if client.transport is not None:
+                client.transport.abort()
 
 
 def _written(client: ClientConnection, response: Response, entry: Entry) -> Iterable[Burst]:
