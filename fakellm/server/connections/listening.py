@@ -62,8 +62,10 @@ def listen(host: str, port: int) -> Accepting:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return Accepting(socket.create_server(address, family=family, backlog=BACKLOG).detach())
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host has such parts
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0].lower()
+    except UnicodeError:  # a part of the name is empty or too long
+        raise ServerError(f"cannot listen on {host}:{port}: this is not a valid host name") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
